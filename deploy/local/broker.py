@@ -1,0 +1,50 @@
+"""Which broker a stack runs, and why: Apache Kafka wherever it can be had, else the embedded one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from deploy.local import embedded, kafka
+from deploy.local.errors import LocalError
+from deploy.local.ports import port_of
+
+Wish = Literal["auto", "kafka", "embedded"]
+Kind = Literal["kafka", "embedded"]
+WISHES: tuple[str, ...] = get_args(Wish)
+
+
+@dataclass(frozen=True)
+class Broker:
+    """The broker of a stack: which one, the sentence about why, and how to run it."""
+
+    kind: Kind
+    reason: str
+    program: kafka.Kafka | embedded.Embedded
+
+
+def prepare(wish: str, directory: Path, base_port: int) -> Broker:
+    """The broker for this machine and wish. Raises LocalError when there is none."""
+    port = port_of("broker", base_port)
+    return choose(
+        wish,
+        lambda: kafka.prepare(directory / "kafka", port, port_of("broker-controller", base_port)),
+        lambda: embedded.prepare(directory / "embedded", port),
+    )
+
+
+def choose(wish: str, genuine: Callable[[], kafka.Kafka], fallback: Callable[[], embedded.Embedded]) -> Broker:
+    """Turn a wish into a broker: `auto` falls back and keeps the reason, the other wishes never fall back."""
+    if wish not in WISHES:
+        raise LocalError(f"There is no broker {wish!r}: choose one of {', '.join(WISHES)}.")
+    if wish == "embedded":
+        return Broker("embedded", "Embedded broker, as asked: in memory, for a first look only.", fallback())
+    try:
+        program = genuine()
+    except LocalError as error:
+        if wish == "kafka":
+            raise LocalError(
+                f"Apache Kafka cannot be had here. {error}: see `./dev help`, or use --broker auto."
+            ) from error
+        return Broker("embedded", f"Embedded broker (in memory, for a first look only), because: {error}.", fallback())
+    return Broker("kafka", f"Apache Kafka {program.version}.", program)

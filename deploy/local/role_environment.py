@@ -1,0 +1,152 @@
+"""The settings each process of a local stack is started with. A pure function of ports and secrets; reads no file.
+
+A service is given only its own database, its own keys and the wrapping keys of the vault purposes it may open.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local.mongo import MongoSettings
+from deploy.local.ports import port_of
+from deploy.local.roles import ROLES, Role
+from deploy.local.secrets_file import StackSecrets
+
+_HOST = "127.0.0.1"
+# What a child process needs from the machine; everything else (a developer's own KAFKA_… variables, say) stays outside.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "XDG_CACHE_HOME", "VIRTUAL_ENV")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the environments of one stack are made of. `overrides` win over what is derived."""
+
+    root: Path
+    base_port: int
+    broker_kind: str
+    secrets: StackSecrets
+    mongo: MongoSettings
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    def port(self, name: str) -> int:
+        """Port of a process of this stack."""
+        return port_of(name, self.base_port)
+
+    def url(self, name: str) -> str:
+        """Base URL of a process of this stack, without a trailing slash."""
+        return f"http://{_HOST}:{self.port(name)}"
+
+    @property
+    def bootstrap(self) -> str:
+        """Address of the broker, as clients want it."""
+        return f"{_HOST}:{self.port('broker')}"
+
+
+def inherited() -> dict[str, str]:
+    """The variables of this process that every child gets too."""
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+
+
+def role_environment(settings: Settings, name: str) -> dict[str, str]:
+    """The full environment of one role. Raises KeyError for an unknown role."""
+    role = ROLES[name]
+    specific = {
+        "intake": _intake,
+        "identity": _identity,
+        "payments": _payments,
+        "notifications": _notifications,
+        "analytics": _analytics,
+    }[role.service](settings)
+    return {**inherited(), **_common(settings, role), **specific, **settings.overrides}
+
+
+def sandbox_environment(settings: Settings, name: str) -> dict[str, str]:
+    """The full environment of one sandbox. Raises KeyError for an unknown sandbox."""
+    tokens = settings.secrets.tokens
+    specific: dict[str, dict[str, str]] = {
+        "psp": {
+            "WEBHOOK_URL": f"{settings.url('payments-api')}/v1/webhooks/stripe",
+            "STRIPE_WEBHOOK_SECRET": tokens["stripe_webhook"],
+            "STRIPE_API_KEY": tokens["stripe_key"],
+            "PUBLIC_URL": settings.url("psp"),
+        },
+        "register": {"REGISTER_TOKEN": tokens["register"]},
+        "oidc": {"ISSUER": settings.url("oidc")},
+        "mail": {"SMTP_HOST": _HOST, "SMTP_PORT": str(settings.port("smtp"))},
+        "collector": {"SPANS_FILE": str(settings.root / "sandbox" / "collector" / "spans.sqlite")},
+    }
+    common = {
+        "HTTP_HOST": _HOST,
+        "HTTP_PORT": str(settings.port(name)),
+        "DATA_DIR": str(settings.root / "sandbox" / name),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**inherited(), **common, **specific[name], **settings.overrides}
+
+
+def _common(settings: Settings, role: Role) -> dict[str, str]:
+    keys = settings.secrets
+    return {
+        "TENANT": "emmen",
+        "ENVIRONMENT": "development",
+        "HTTP_HOST": _HOST,
+        "HTTP_PORT": str(settings.port(role.name)),
+        "LOG_LEVEL": "INFO",
+        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap,
+        "KAFKA_PARTITIONS": "6",
+        "KAFKA_REPLICATION": "1",
+        "KAFKA_CREATE_TOPICS": "true",
+        "KAFKA_IDEMPOTENCE": "true" if settings.broker_kind == "kafka" else "false",
+        "MONGODB_URI": settings.mongo.uri(role.service),
+        "VAULT_MONGODB_URI": settings.mongo.uri("vault"),
+        "VAULT_KEYS": json.dumps({purpose: keys.vault[purpose] for purpose in role.purposes}),
+        "JOURNAL_KEY": keys.journal[role.service],
+        "HASH_KEY": keys.hash[role.service],
+        "OIDC_ISSUER": settings.url("oidc"),
+        "OIDC_AUDIENCE": "dossierbus",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": settings.url("collector"),
+        "OTEL_SERVICE_NAME": role.service,
+        "PUBLIC_URL": settings.url("intake-api"),
+        "DEADLINE_SCALE": "1.0",
+        "DATA_DIR": str(settings.root / "data" / role.name),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _intake(_: Settings) -> dict[str, str]:
+    return {"REFERENCE_PAGE": "true"}
+
+
+def _identity(settings: Settings) -> dict[str, str]:
+    return {"REGISTER_URL": settings.url("register"), "REGISTER_TOKEN": settings.secrets.tokens["register"]}
+
+
+def _payments(settings: Settings) -> dict[str, str]:
+    tokens = settings.secrets.tokens
+    return {
+        "STRIPE_API_BASE": settings.url("psp"),
+        "STRIPE_API_KEY": tokens["stripe_key"],
+        "STRIPE_WEBHOOK_SECRET": tokens["stripe_webhook"],
+        # The sample QR-IBAN of the Swiss payment standards' implementation guidelines: belongs to nobody.
+        "QR_IBAN": "CH4431999123000889012",
+        "CREDITOR_NAME": "Gemeinde Emmen (Entwicklung)",
+        "CREDITOR_STREET": "Rüeggisingerstrasse",
+        "CREDITOR_HOUSE_NUMBER": "22",
+        "CREDITOR_POSTCODE": "6020",
+        "CREDITOR_TOWN": "Emmenbrücke",
+    }
+
+
+def _notifications(settings: Settings) -> dict[str, str]:
+    return {
+        "SMTP_HOST": _HOST,
+        "SMTP_PORT": str(settings.port("smtp")),
+        "MAIL_FROM": "schalter@emmen.example",
+        "MAIL_DOMAIN": "emmen.example",
+    }
+
+
+def _analytics(_: Settings) -> dict[str, str]:
+    return {}

@@ -1,0 +1,210 @@
+"""A whole Dossierbus on one machine: database, broker, sandboxes and roles as one object, for `./dev up` and for tests.
+
+Owns the order in which things start and stop, and all under `root`. Never restarts a role by itself (see supervisor).
+"""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from deploy.local import broker as brokers
+from deploy.local import mongo, preflight, processes, secrets_file
+from deploy.local.errors import LocalError
+from deploy.local.health import is_ready
+from deploy.local.lock import StackLock
+from deploy.local.ports import DEFAULT_BASE, OFFSETS, check_base
+from deploy.local.processes import Launch, ManagedProcess
+from deploy.local.progress import Progress, silent
+from deploy.local.role_environment import Settings, role_environment, sandbox_environment
+from deploy.local.roles import ROLES, SANDBOXES
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+INFRASTRUCTURE = ("mongo", "broker")
+
+
+class Stack:
+    """The processes of one local installation. All calls block; threads may handle different processes.
+
+    `root` holds data, logs, pid files and secrets and may be reused; every port derives from `base_port`. `environment`
+    overrides settings of every role and sandbox. `roles` limits which roles `start()` starts (None: all of them).
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        base_port: int = DEFAULT_BASE,
+        broker: str = "auto",
+        environment: Mapping[str, str] | None = None,
+        roles: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.root = root.resolve()
+        self.base_port = check_base(base_port)
+        self.roles: tuple[str, ...] = tuple(ROLES) if roles is None else tuple(roles)
+        self.progress = progress or silent()
+        self._wish = broker
+        self._overrides = dict(environment or {})
+        self._broker: brokers.Broker | None = None
+        self._processes: dict[str, ManagedProcess] = {}
+        self._guard = threading.Lock()
+        self._lock = StackLock(self.root / "stack.lock")
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._secrets = secrets_file.load(self.root / "secrets.json")
+        self._mongo = mongo.MongoSettings(self.root / "mongo", check_base(base_port) + OFFSETS["mongo"], self._secrets)
+
+    @property
+    def broker(self) -> brokers.Broker:
+        """The broker of this stack, found (and downloaded) at first use. Raises LocalError when it cannot be had."""
+        if self._broker is None:
+            self._broker = brokers.prepare(self._wish, self.root, self.base_port)
+        return self._broker
+
+    @property
+    def broker_kind(self) -> brokers.Kind:
+        """`kafka` or `embedded`."""
+        return self.broker.kind
+
+    @property
+    def broker_reason(self) -> str:
+        """One sentence: which broker this is and why."""
+        return self.broker.reason
+
+    @property
+    def bootstrap(self) -> str:
+        """Address of the broker as clients want it, as in `127.0.0.1:8190`."""
+        return self.settings.bootstrap
+
+    @property
+    def settings(self) -> Settings:
+        """What the environments of all processes are made of."""
+        return Settings(self.root, self.base_port, self.broker_kind, self._secrets, self._mongo, self._overrides)
+
+    @property
+    def root_mongo_uri(self) -> str:
+        """Connection string of the database administrator."""
+        return self._mongo.root_uri
+
+    def mongo_uri(self, database: str) -> str:
+        """Connection string of the user of one database. Raises KeyError for a database nobody owns."""
+        return self._mongo.uri(database)
+
+    def url(self, name: str) -> str:
+        """Base URL of a role or sandbox, without a trailing slash. Raises KeyError for an unknown name."""
+        return self.settings.url(name)
+
+    def env_for(self, name: str) -> dict[str, str]:
+        """The full environment a role or sandbox is started with. Raises KeyError for an unknown name."""
+        make = sandbox_environment if name in SANDBOXES else role_environment
+        return make(self.settings, name)
+
+    def names(self) -> list[str]:
+        """The processes started so far, in starting order."""
+        with self._guard:
+            return list(self._processes)
+
+    def process(self, name: str) -> ManagedProcess:
+        """One started process. Raises LocalError when it was never started."""
+        with self._guard:
+            if name not in self._processes:
+                raise LocalError(f"{name} was not started in this stack.")
+            return self._processes[name]
+
+    def start(self) -> None:
+        """Start everything and return when all of it is ready. Raises LocalError after stopping what had started."""
+        try:
+            self.start_infrastructure()
+            self._together(self.start_role, SANDBOXES)
+            self._together(self.start_role, self.roles)
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_infrastructure(self) -> None:
+        """Clean up after an aborted run, check the machine, start database and broker. Raises LocalError."""
+        preflight.require_platform()
+        self._lock.acquire()
+        for name in processes.reap(self.root):
+            self.progress.say(f"  ended {name}, left over from an earlier run")
+        preflight.require_disk(self.root)
+        preflight.require_free_ports({name: self.base_port + offset for name, offset in OFFSETS.items()})
+        self.progress.say(self.broker_reason)
+        self._together(self.start_role, INFRASTRUCTURE)
+
+    def start_role(self, name: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start one role, sandbox, `mongo` or `broker` and wait until it is ready; `environment` overrides."""
+        with self.progress.step(self._label(name)):
+            process = ManagedProcess(self._launch(name, environment or {}), self.root)
+            with self._guard:
+                self._processes[name] = process
+            process.start()
+            self.wait_ready(name)
+
+    def wait_ready(self, name: str) -> None:
+        """Return when the process is ready for work. Raises LocalError with the end of its log if not."""
+        self.process(name).wait_ready()
+        if name == "mongo":
+            mongo.initiate(self._mongo)
+            processes.wait_until(lambda: mongo.is_primary(self._mongo), 60, "MongoDB did not become primary")
+            mongo.create_users(self._mongo)
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Send a signal to a process; after SIGKILL it is gone when this returns."""
+        self.process(name).kill(number)
+
+    def stop_role(self, name: str) -> None:
+        """End one process cleanly; `restart` brings it back."""
+        self.process(name).stop()
+
+    def restart(self, name: str) -> None:
+        """End a process if it still runs, start it again with the same settings and wait until it is ready."""
+        process = self.process(name)
+        process.stop()
+        process.start()
+        self.wait_ready(name)
+
+    def wipe_broker(self) -> None:
+        """Bring the broker back empty, as a new cluster."""
+        process = self.process("broker")
+        process.stop()
+        self.broker.program.wipe()
+        self._processes["broker"] = ManagedProcess(self.broker.program.launch(), self.root)
+        self.restart("broker")
+
+    def stop(self) -> None:
+        """Stop everything, roles first, database last. Without effect when nothing runs."""
+        names = self.names()
+        users = [name for name in names if name not in INFRASTRUCTURE and name not in SANDBOXES]
+        sandboxes = [name for name in names if name in SANDBOXES]
+        for group in (users, sandboxes, ["broker"], ["mongo"]):
+            self._together(self.stop_role, [name for name in group if name in names])
+        self._lock.release()
+
+    def _launch(self, name: str, environment: Mapping[str, str]) -> Launch:
+        if name == "mongo":
+            return mongo.launch(self._mongo)
+        if name == "broker":
+            return self.broker.program.launch()
+        module = ("deploy.local.sandbox", name) if name in SANDBOXES else ROLES[name].module
+        port = self.settings.port(name)
+        Path(self.env_for(name)["DATA_DIR"]).mkdir(parents=True, exist_ok=True)
+        command = (sys.executable, "-m", *module)
+        return Launch(
+            name, command, {**self.env_for(name), **environment}, CHECKOUT, lambda: is_ready(port), deadline_seconds=120
+        )
+
+    def _label(self, name: str) -> str:
+        if name == "mongo":
+            return f"MongoDB {mongo.find_mongod()[1]}"
+        return f"broker ({self.broker_kind})" if name == "broker" else name
+
+    def _together(self, act: Callable[[str], None], names: Sequence[str]) -> None:
+        """Do the same to several processes at once; the first failure is raised when all have finished."""
+        if not names:
+            return
+        with ThreadPoolExecutor(max_workers=len(names)) as pool:
+            futures = [pool.submit(act, name) for name in names]
+        for future in futures:
+            future.result()
