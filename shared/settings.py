@@ -63,6 +63,7 @@ class CommonSettings(BaseSettings):
     kafka_replication: int = Field(1, ge=1, le=7, description="a whole number from 1 to 7")
     kafka_create_topics: bool = Field(False, description="true or false")
     kafka_idempotence: bool = Field(True, description="true or false (false only for the embedded broker)")
+    kafka_session_timeout_ms: int = Field(30_000, ge=3_000, le=300_000, description="milliseconds, 3000 to 300000")
     mongodb_uri: SecretStr = Field(description="mongodb://… with the service's database in its path")
     vault_mongodb_uri: SecretStr | None = Field(None, description="mongodb://… with the vault's database in its path")
     vault_keys: Keys = Field({}, repr=False, description=f'a JSON object {{"purpose": key}}, each key {_KEY_EXPECTED}')

@@ -1,0 +1,112 @@
+"""Traces: setting up logs and the exporter, starting spans, carrying W3C trace context across the bus.
+
+It never blocks for a collector that is away, and spans carry allowed attributes only: ids, codes and numbers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from shared.logs import FIELDS, configure_logs, error_types
+from shared.settings import CommonSettings
+
+log = logging.getLogger(__name__)
+
+EXPORT_TIMEOUT_SECONDS: Final = 2
+_SEMANTIC: Final = frozenset(
+    {
+        "http.request.method", "http.route", "http.response.status_code", "error.type", "messaging.system",
+        "messaging.destination.name", "messaging.operation.type", "db.system.name",
+    }
+)  # fmt: skip
+ATTRIBUTES: Final = FIELDS | _SEMANTIC
+"""The span attributes that may be set; others are dropped."""
+
+_propagator = TraceContextTextMapPropagator()
+_tracer = trace.get_tracer("dossierbus")
+
+
+class QuietExporter(SpanExporter):
+    """Tells once that the collector is away and once that it is back, instead of with every batch."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._failing = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Hand on the spans; a failure drops them."""
+        try:
+            result = self._exporter.export(spans)
+        except Exception as error:  # noqa: BLE001 - tracing must never break what it watches
+            log.debug("trace_export_raised", extra={"error_type": error_types(error)})
+            result = SpanExportResult.FAILURE
+        failing = result is not SpanExportResult.SUCCESS
+        if failing and not self._failing:
+            log.warning("trace_export_failing")
+        if self._failing and not failing:
+            log.info("trace_export_recovered")
+        self._failing = failing
+        return result
+
+    def shutdown(self) -> None:
+        """Close the exporter."""
+        self._exporter.shutdown()
+
+
+def configure(settings: CommonSettings, role: str) -> None:
+    """Set up JSON logs and traces for the process; call once, first. `role`: `<service>.<role>`."""
+    configure_logs(role, settings.log_level)
+    resource = Resource.create(
+        {"service.name": settings.otel_service_name or role, "deployment.environment.name": settings.environment}
+    )
+    provider = TracerProvider(resource=resource)
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if endpoint is not None:
+        exporter = OTLPSpanExporter(endpoint.rstrip("/") + "/v1/traces", timeout=EXPORT_TIMEOUT_SECONDS)
+        provider.add_span_processor(BatchSpanProcessor(QuietExporter(exporter), schedule_delay_millis=1000))
+    trace.set_tracer_provider(provider)
+
+
+def traceparent() -> str | None:
+    """The current span's context as a W3C `traceparent`, or None outside of any span."""
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier)
+    return carrier.get("traceparent")
+
+
+def trace_id() -> str | None:
+    """The current trace id in 32 hexadecimal digits, or None outside of any span."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else None
+
+
+@contextmanager
+def span_from(
+    parent: str | None, name: str, kind: SpanKind = SpanKind.CONSUMER, **attributes: str | int | None
+) -> Iterator[Span]:
+    """Run a block inside a span that continues `parent` (a W3C traceparent; None or nonsense: the current span).
+
+    An exception leaves its type on the span, never its message. Attributes outside `ATTRIBUTES` are dropped.
+    """
+    context = _propagator.extract({"traceparent": parent}) if parent else None
+    kept = {key: value for key, value in attributes.items() if key in ATTRIBUTES and value is not None}
+    with _tracer.start_as_current_span(
+        name, context, kind, kept, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield span
+        except Exception as error:
+            span.set_attribute("error.type", type(error).__name__)
+            span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            raise

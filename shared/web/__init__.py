@@ -1,0 +1,1 @@
+"""What every HTTP role shares: problems, strict JSON, idempotency, versions, pages, health, access log, serving."""

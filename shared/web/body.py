@@ -1,0 +1,192 @@
+"""Request bodies: JSON only, at most 1 MiB, strict. A pure ASGI middleware that reads a body once and hands it on.
+
+Refused with 400: malformed JSON, a name twice in an object, NaN and infinities, lone surrogates, more than 32 levels.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any, Final, NoReturn
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.language import Texts, texts
+from shared.web.handlers import problem_response
+from shared.web.problems import MalformedJson, Problem, TooLarge, UnsupportedMediaType
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_DEPTH: Final = 32
+
+_NOT_JSON = texts(
+    "Erwartet wird JSON nach RFC 8259 in UTF-8.",
+    "Du JSON selon RFC 8259 en UTF-8 est attendu.",
+    "È atteso JSON secondo RFC 8259 in UTF-8.",
+    "Expected JSON by RFC 8259 in UTF-8.",
+)
+_TWICE = texts(
+    "Ein Objekt enthält einen Namen zweimal; erwartet wird jeder Name einmal.",
+    "Un objet contient deux fois le même nom; chaque nom est attendu une seule fois.",
+    "Un oggetto contiene due volte lo stesso nome; ogni nome è atteso una sola volta.",
+    "An object contains a name twice; expected each name once.",
+)
+_NOT_A_NUMBER = texts(
+    "Erwartet werden endliche Zahlen; NaN und Infinity sind kein JSON.",
+    "Des nombres finis sont attendus; NaN et Infinity ne sont pas du JSON.",
+    "Sono attesi numeri finiti; NaN e Infinity non sono JSON.",
+    "Expected finite numbers; NaN and Infinity are not JSON.",
+)
+_TOO_DEEP = texts(
+    f"Erwartet werden höchstens {MAX_DEPTH} Verschachtelungen.",
+    f"Au plus {MAX_DEPTH} niveaux d'imbrication sont attendus.",
+    f"Sono attesi al massimo {MAX_DEPTH} livelli di annidamento.",
+    f"Expected at most {MAX_DEPTH} levels of nesting.",
+)
+_LIMIT = texts(
+    "Erwartet wird höchstens 1 MiB.",
+    "Au plus 1 Mio est attendu.",
+    "È atteso al massimo 1 MiB.",
+    "Expected up to 1 MiB.",
+)
+_MEDIA = texts(
+    "Erwartet wird Content-Type: application/json.",
+    "Content-Type: application/json est attendu.",
+    "È atteso Content-Type: application/json.",
+    "Expected Content-Type: application/json.",
+)
+
+
+class _Refused(ValueError):  # noqa: N818 - local to this module
+    def __init__(self, why: Texts) -> None:
+        super().__init__("refused")
+        self.why = why
+
+
+class _Disconnected(Exception):  # noqa: N818 - local to this module
+    pass
+
+
+class StrictJsonBody:
+    """Checks each request's body before the application sees it; the same bytes are handed on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse the body or hand it on."""
+        if scope["type"] != "http" or not _announces_body(scope):
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await _checked_body(scope, receive)
+        except _Disconnected:
+            return
+        except Problem as problem:
+            await problem_response(problem, scope)(scope, receive, send)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+
+def strict_json(data: bytes) -> Any:
+    """The value of a strict JSON text; MalformedJson for anything else."""
+    try:
+        value = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse_number, parse_float=_finite
+        )
+        _check_depth(value)
+    except _Refused as refused:
+        raise MalformedJson(refused.why) from None
+    except RecursionError:
+        raise MalformedJson(_TOO_DEEP) from None
+    except ValueError:
+        raise MalformedJson(_NOT_JSON) from None
+    return value
+
+
+def _announces_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    # HTTP/2 and some gateways stream a body without either header; they set no Content-Type only for empty bodies.
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers or "content-type" in headers
+
+
+async def _checked_body(scope: Scope, receive: Receive) -> bytes:
+    headers = Headers(scope=scope)
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length[:12]) > MAX_BODY_BYTES:
+        raise TooLarge(_LIMIT, headers={"Connection": "close"})
+    body = await _read(receive)
+    if not body:
+        return body
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if media_type.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+        raise UnsupportedMediaType(_MEDIA, headers={"Accept": "application/json"})
+    strict_json(body)
+    return body
+
+
+async def _read(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Disconnected
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise TooLarge(_LIMIT, headers={"Connection": "close"})
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    pending = [body]
+
+    async def again() -> Message:
+        if pending:
+            return {"type": "http.request", "body": pending.pop(), "more_body": False}
+        return await receive()
+
+    return again
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Refused(_TWICE)
+    return found
+
+
+def _refuse_number(_: str) -> NoReturn:
+    raise _Refused(_NOT_A_NUMBER)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _Refused(_NOT_A_NUMBER)
+    return number
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return
+    raise _Refused(_TOO_DEEP)
+
+
+def _children(parent: Any) -> Iterable[Any]:
+    if isinstance(parent, dict):
+        return [*parent, *parent.values()]
+    if isinstance(parent, list):
+        return parent
+    if isinstance(parent, str) and not parent.isascii():
+        parent.encode()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
+    return ()
