@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from deploy.local import broker as brokers
@@ -126,11 +126,11 @@ class Stack:
         """Clean up after an aborted run, check the machine, start database and broker. Raises LocalError."""
         preflight.require_platform()
         self._lock.acquire()
+        self.progress.say(self.broker_reason)
         for name in processes.reap(self.root):
             self.progress.say(f"  ended {name}, left over from an earlier run")
         preflight.require_disk(self.root)
         preflight.require_free_ports({name: self.base_port + offset for name, offset in OFFSETS.items()})
-        self.progress.say(self.broker_reason)
         self._together(self.start_role, INFRASTRUCTURE)
 
     def start_role(self, name: str, environment: Mapping[str, str] | None = None) -> None:
@@ -147,7 +147,7 @@ class Stack:
         self.process(name).wait_ready()
         if name == "mongo":
             mongo.initiate(self._mongo)
-            processes.wait_until(lambda: mongo.is_primary(self._mongo), 60, "MongoDB did not become primary")
+            processes.wait_until(self._accepts_writes, 60, "MongoDB did not become primary")
             mongo.create_users(self._mongo)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
@@ -182,6 +182,11 @@ class Stack:
             self._together(self.stop_role, [name for name in group if name in names])
         self._lock.release()
 
+    def _accepts_writes(self) -> bool:
+        if self.process("mongo").exit_code is not None:
+            raise LocalError("MongoDB ended before it accepted writes.")
+        return mongo.is_primary(self._mongo)
+
     def _launch(self, name: str, environment: Mapping[str, str]) -> Launch:
         if name == "mongo":
             return mongo.launch(self._mongo)
@@ -206,5 +211,12 @@ class Stack:
             return
         with ThreadPoolExecutor(max_workers=len(names)) as pool:
             futures = [pool.submit(act, name) for name in names]
+            try:
+                wait(futures)
+            except BaseException:
+                # Ctrl-C: what is still starting would otherwise be waited for until its deadline.
+                for name in set(names) & set(self.names()):
+                    self.process(name).send(signal.SIGTERM)
+                raise
         for future in futures:
             future.result()

@@ -1,0 +1,1 @@
+"""The small commands of `./dev`, one module each with `main(arguments) -> exit code`."""

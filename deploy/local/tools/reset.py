@@ -1,0 +1,15 @@
+"""`./dev reset`: stops everything and removes the local data, logs and secrets. Downloads in the user's cache stay."""
+
+import shutil
+from collections.abc import Sequence
+
+from deploy.local.tools.down import DATA, stop_all
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Stop, remove, say so. Arguments are not used."""
+    del arguments
+    stop_all(DATA)
+    shutil.rmtree(DATA, ignore_errors=True)
+    print(f"Removed {DATA}: the next `./dev up` starts with empty data.")
+    return 0
