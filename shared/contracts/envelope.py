@@ -1,0 +1,139 @@
+"""CloudEvents 1.0 around our events: binary mode on Kafka. Owns the attribute names; never looks into the data.
+
+Attributes travel as `ce_…` headers, the value is plain JSON. `sequence` counts per subject, zero-padded as the
+CloudEvents sequence extension asks; `partitionkey` is the Kafka key; `mac` lets a reader check the journal's chain.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+
+from shared.contracts.event import Event, event_class
+from shared.errors import Permanent
+
+SCHEMA_BASE: Final = "https://dossierbus.org/schemas"
+_REQUIRED: Final = ("specversion", "id", "source", "type", "subject", "sequence", "time", "tenant", "partitionkey")
+MAX_VALUE_BYTES: Final = 1_000_000
+
+Headers = list[tuple[str, bytes]]
+
+
+class Undecodable(Permanent):
+    """A record that claims to be an event of ours and cannot be read. The text never quotes the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One Kafka record, in either direction."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    partition: int = -1
+    offset: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The attributes of one published event."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    sequence: int
+    time: str
+    tenant: str
+    partitionkey: str
+    traceparent: str
+    mac: str
+
+    @property
+    def dossier(self) -> str:
+        """The dossier this event belongs to: the Kafka key."""
+        return self.partitionkey
+
+    def message(self, topic: str, value: bytes) -> Message:
+        """Return the Kafka record for this event and its already encoded JSON data."""
+        return Message(topic, self.partitionkey.encode(), value, self._headers())
+
+    def _headers(self) -> Headers:
+        attributes = (
+            ("specversion", "1.0"),
+            ("id", self.id),
+            ("source", self.source),
+            ("type", self.type),
+            ("subject", self.subject),
+            ("sequence", f"{self.sequence:010d}"),
+            ("time", self.time),
+            ("tenant", self.tenant),
+            ("partitionkey", self.partitionkey),
+            ("dataschema", f"{SCHEMA_BASE}/{self.type}.json"),
+            ("traceparent", self.traceparent),
+            ("mac", self.mac),
+        )
+        headers: Headers = [(f"ce_{name}", value.encode()) for name, value in attributes if value]
+        headers.append(("content-type", b"application/json"))
+        if self.traceparent:
+            headers.append(("traceparent", self.traceparent.encode()))
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A decoded event with its attributes."""
+
+    envelope: Envelope
+    event: Event
+
+
+def attributes(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    """Return the CloudEvents attributes of Kafka headers by their bare names; unreadable bytes are replaced."""
+    return {name[3:]: value.decode("utf-8", "replace") for name, value in headers if name.startswith("ce_")}
+
+
+def decode(message: Message) -> Received | None:
+    """Decode a record; None for an event type this release does not know.
+
+    Raises `Undecodable` for a missing attribute, an unreadable value or data that break the event's schema.
+    """
+    found = attributes(message.headers)
+    if found.get("type") and event_class(found["type"]) is None:
+        return None
+    envelope = _envelope(found, message.key)
+    kind = event_class(envelope.type)
+    if kind is None:
+        raise Undecodable("no event type")
+    return Received(envelope, _event(kind, message.value))
+
+
+def _envelope(found: Mapping[str, str], key: bytes | None) -> Envelope:
+    missing = [name for name in _REQUIRED if not found.get(name)]
+    if missing:
+        raise Undecodable(f"attributes missing: {', '.join(missing)}")
+    if found["specversion"] != "1.0" or not found["sequence"].isdecimal() or int(found["sequence"]) < 1:
+        raise Undecodable("specversion must be 1.0 and sequence a positive number")
+    if key is None or key != found["partitionkey"].encode():
+        raise Undecodable("the record's key differs from its partitionkey")
+    if any(character in found["subject"] for character in ".$\0"):
+        raise Undecodable("subject has a forbidden character")
+    names = ("id", "source", "type", "subject", "time", "tenant", "partitionkey")
+    optional = {"traceparent": found.get("traceparent", ""), "mac": found.get("mac", "")}
+    return Envelope(sequence=int(found["sequence"]), **{name: found[name] for name in names}, **optional)
+
+
+def _event(kind: type[Event], value: bytes | None) -> Event:
+    if value is None or len(value) > MAX_VALUE_BYTES:
+        raise Undecodable("the value is missing or too large")
+    try:
+        data: Any = orjson.loads(value)
+        return kind.model_validate(data)
+    except ValidationError as error:
+        fields = sorted({".".join(str(part) for part in problem["loc"]) for problem in error.errors()})
+        raise Undecodable(f"data break the schema at: {', '.join(fields)}") from None
+    except orjson.JSONDecodeError:
+        raise Undecodable("the value is not JSON") from None

@@ -1,0 +1,1 @@
+"""Kafka's side of the product: topics, publishing in order, reading in groups. Knows no event's content."""

@@ -1,0 +1,181 @@
+"""Connections to Kafka: topics, the broker's identity, publishing. Owns no group and reads nothing."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.partitioner import murmur2
+
+from shared.contracts.envelope import Message
+from shared.contracts.topics import Topic
+from shared.errors import BrokerUnavailable, Permanent
+from shared.meters import record_published
+from shared.settings import CommonSettings
+
+log = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT_MS: Final = 10_000
+BATCH_BYTES: Final = 512_000
+
+
+class WrongPartitions(Permanent):
+    """A topic has another number of partitions than this installation was made with."""
+
+
+def partition_of(key: bytes | None, partitions: int) -> int:
+    """Return the partition of a key, as the Java client's default partitioner computes it."""
+    hashed: int = murmur2(key or b"")
+    return (hashed & 0x7FFFFFFF) % partitions
+
+
+@asynccontextmanager
+async def admin(settings: CommonSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Yield an administration client. Raises `BrokerUnavailable`."""
+    client = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap_servers, request_timeout_ms=REQUEST_TIMEOUT_MS
+    )
+    try:
+        await client.start()
+        yield client
+    except (KafkaError, OSError) as error:
+        raise BrokerUnavailable(type(error).__name__) from error
+    finally:
+        await client.close()
+
+
+async def cluster_id(settings: CommonSettings) -> str:
+    """Return the id the cluster gave itself when its storage was made. Raises `BrokerUnavailable`."""
+    async with admin(settings) as client:
+        description: dict[str, Any] = await client.describe_cluster()
+    return str(description.get("cluster_id") or "unnamed")
+
+
+async def ensure_topics(settings: CommonSettings, topics: Iterable[Topic]) -> None:
+    """Create what is missing, if this installation creates topics, and check the partition count of all.
+
+    Raises `BrokerUnavailable` while topics are missing, `WrongPartitions` for good.
+    """
+    wanted = {topic.name: topic for topic in topics}
+    async with admin(settings) as client:
+        existing = await _partitions(client, wanted)
+        missing = [wanted[name] for name in wanted if name not in existing]
+        if missing and settings.kafka_create_topics:
+            await _create(client, settings, missing)
+            existing = await _partitions(client, wanted)
+    wrong = {name: count for name, count in existing.items() if count != settings.kafka_partitions}
+    if wrong:
+        raise WrongPartitions(f"{wrong} instead of {settings.kafka_partitions} partitions (KAFKA_PARTITIONS)")
+    absent = sorted(set(wanted) - set(existing))
+    if absent:
+        raise BrokerUnavailable(f"topics missing: {', '.join(absent)}")
+
+
+async def _partitions(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
+    described = await client.describe_topics(list(names))
+    return {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
+
+
+async def _create(client: AIOKafkaAdminClient, settings: CommonSettings, topics: Sequence[Topic]) -> None:
+    new = [
+        NewTopic(topic.name, settings.kafka_partitions, settings.kafka_replication, topic_configs=_configuration(topic))
+        for topic in topics
+    ]
+    try:
+        await client.create_topics(new)
+    except TopicAlreadyExistsError:
+        log.info("topics_already_created")
+
+
+def _configuration(topic: Topic) -> dict[str, str]:
+    if topic.compacted:
+        return {"cleanup.policy": "compact"}
+    return {"cleanup.policy": "delete", "retention.ms": str(topic.retention_ms)}
+
+
+class KafkaPublisher:
+    """Publishes groups of records: per partition one atomic batch after the other, all partitions at once."""
+
+    def __init__(self, settings: CommonSettings) -> None:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            acks="all",
+            enable_idempotence=settings.kafka_idempotence,
+            max_batch_size=BATCH_BYTES,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            retry_backoff_ms=200,
+        )
+        self.connected = False
+
+    async def connect(self) -> None:
+        """Wait for the broker; until then every record counts as not acknowledged."""
+        await started(self._producer)
+        self.connected = True
+
+    async def close(self) -> None:
+        """Send what is under way and disconnect."""
+        await self._producer.stop()
+
+    async def publish(self, messages: Sequence[Message]) -> list[bool]:
+        """Send the records in order per partition; per record, whether it was acknowledged."""
+        acknowledged = [False] * len(messages)
+        if not self.connected:
+            return acknowledged
+        partitions: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for index, message in enumerate(messages):
+            try:
+                count = len(await self._producer.partitions_for(message.topic))
+            except KafkaError:
+                continue
+            partitions[message.topic, partition_of(message.key, count)].append(index)
+        await asyncio.gather(
+            *(self._send(target, indexes, messages, acknowledged) for target, indexes in partitions.items())
+        )
+        return acknowledged
+
+    async def _send(
+        self, target: tuple[str, int], indexes: list[int], messages: Sequence[Message], acknowledged: list[bool]
+    ) -> None:
+        topic, partition = target
+        while indexes:
+            taken, batch = self._batch(indexes, messages)
+            try:
+                future = await self._producer.send_batch(batch, topic, partition=partition)
+                await future
+            except (KafkaError, OSError) as error:
+                log.warning("publish_failed", extra={"topic": topic, "error_type": type(error).__name__})
+                return
+            for index in taken:
+                acknowledged[index] = True
+            record_published(topic, len(taken))
+            indexes = indexes[len(taken) :]
+
+    def _batch(self, indexes: list[int], messages: Sequence[Message]) -> tuple[list[int], Any]:
+        batch = self._producer.create_batch()
+        taken = []
+        for index in indexes:
+            message = messages[index]
+            if batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers) is None:
+                break
+            taken.append(index)
+        batch.close()
+        if not taken:
+            raise Permanent("a record is larger than a batch may be")
+        return taken, batch
+
+
+async def started(client: Any) -> None:
+    """Start a client, waiting for a broker that is not there yet."""
+    while True:
+        try:
+            await client.start()
+        except (KafkaError, OSError) as error:
+            log.warning("broker_not_reachable", extra={"error_type": type(error).__name__})
+            await asyncio.sleep(1)
+        else:
+            return

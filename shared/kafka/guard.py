@@ -1,0 +1,86 @@
+"""Noticing a broker that came back empty. The journals, not the topics, are the source of truth.
+
+The cluster's id is kept in each service's database. Another id, or an own topic that is empty although journals were
+published, means that everything is published again; roles that were running end with `BrokerReplaced` and start anew.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.contracts.topics import Topic
+from shared.environment import Environment
+from shared.errors import BrokerReplaced, BrokerUnavailable, Transient
+from shared.journal.model import JournalStore
+from shared.kafka.client import cluster_id, ensure_topics
+from shared.settings import CommonSettings
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 2.0
+
+
+class Installation(Protocol):
+    """Remembers which cluster the journals were published to."""
+
+    async def cluster(self) -> str | None:
+        """Return the remembered id, or None before the first start."""
+        ...
+
+    async def remember(self, cluster: str) -> None:
+        """Remember the id."""
+        ...
+
+
+async def prepare(
+    settings: CommonSettings,
+    topics: Sequence[Topic],
+    own: str | None,
+    stores: Sequence[JournalStore],
+    installation: Installation,
+) -> str:
+    """Make sure of the topics and publish everything again to an empty broker; return the cluster's id.
+
+    `own` is the topic this service writes. Raises `BrokerUnavailable`, `StorageUnavailable`, `WrongPartitions`.
+    """
+    await ensure_topics(settings, topics)
+    present, remembered = await cluster_id(settings), await installation.cluster()
+    emptied = remembered is not None and own is not None and await _is_empty(settings, own)
+    if remembered not in (None, present) or emptied:
+        marked = sum([await store.republish() for store in stores])
+        log.warning("broker_was_empty", extra={"count": marked})
+    if remembered != present:
+        await installation.remember(present)
+    return present
+
+
+async def watch(settings: CommonSettings, started_with: str, own: str | None, environment: Environment) -> None:
+    """Look at the broker for ever. Raises `BrokerReplaced` when it is another or an emptied one."""
+    filled = False
+    while True:
+        await environment.sleep(WATCH_SECONDS)
+        try:
+            present = await cluster_id(settings)
+            empty = own is not None and await _is_empty(settings, own)
+        except Transient:
+            continue
+        if present != started_with or (filled and empty):
+            raise BrokerReplaced("the broker came back empty")
+        filled = filled or not empty
+
+
+async def _is_empty(settings: CommonSettings, topic: str) -> bool:
+    """Return whether no record was ever written to a topic."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers)
+    try:
+        await consumer.start()
+        parts = [TopicPartition(topic, number) for number in range(settings.kafka_partitions)]
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(parts)
+    except (KafkaError, OSError) as error:
+        raise BrokerUnavailable(type(error).__name__) from error
+    finally:
+        await consumer.stop()
+    return sum(ends.values()) == 0

@@ -1,0 +1,85 @@
+"""Reading topics as a consumer group: fetch, dispatch, then commit. Owns offsets; knows no event."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from shared.consumer import Dispatcher
+from shared.contracts.envelope import Message
+from shared.kafka.client import started
+from shared.meters import record_lag
+from shared.settings import CommonSettings
+
+log = logging.getLogger(__name__)
+
+LARGEST_FETCH: Final = 500
+POLL_MS: Final = 500
+MAX_POLL_INTERVAL_MS: Final = 3_600_000
+
+
+class _LoadMarkers(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    async def on_partitions_revoked(self, revoked: object) -> None:
+        """Nothing: what is under way is harmless when repeated."""
+
+    async def on_partitions_assigned(self, assigned: object) -> None:
+        """Another member may have set dossiers aside."""
+        await self._dispatcher.load_markers()
+
+
+async def consume(settings: CommonSettings, topics: Sequence[str], dispatcher: Dispatcher) -> None:
+    """Read the topics for ever. Offsets are committed only after every record of a fetch was dealt with."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        group_id=dispatcher.group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        session_timeout_ms=settings.kafka_session_timeout_ms,
+        heartbeat_interval_ms=settings.kafka_session_timeout_ms // 3,
+        max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+        max_poll_records=LARGEST_FETCH,
+        request_timeout_ms=max(20_000, settings.kafka_session_timeout_ms + 5_000),
+    )
+    consumer.subscribe(list(topics), listener=_LoadMarkers(dispatcher))
+    await started(consumer)
+    try:
+        while True:
+            await _one_fetch(consumer, dispatcher)
+    finally:
+        await consumer.stop()
+
+
+async def _one_fetch(consumer: AIOKafkaConsumer, dispatcher: Dispatcher) -> None:
+    try:
+        fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=POLL_MS, max_records=LARGEST_FETCH)
+    except KafkaError as error:
+        log.warning("fetch_failed", extra={"group": dispatcher.group, "error_type": type(error).__name__})
+        return
+    if not fetched:
+        return
+    await dispatcher.dispatch([_message(record) for records in fetched.values() for record in records])
+    await _commit(consumer, dispatcher.group, {part: records[-1].offset + 1 for part, records in fetched.items()})
+
+
+async def _commit(consumer: AIOKafkaConsumer, group: str, offsets: dict[TopicPartition, int]) -> None:
+    """Commit; a failure only means that some events come again, which is harmless."""
+    try:
+        await consumer.commit(offsets)
+    except (CommitFailedError, IllegalStateError, KafkaError) as error:
+        log.info("commit_refused", extra={"group": group, "error_type": type(error).__name__})
+    for part, offset in offsets.items():
+        end = consumer.highwater(part)
+        if end is not None:
+            record_lag(group, part.topic, part.partition, max(0, end - offset))
+
+
+def _message(record: Any) -> Message:
+    return Message(
+        record.topic, record.key, record.value, list(record.headers), partition=record.partition, offset=record.offset
+    )

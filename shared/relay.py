@@ -1,0 +1,181 @@
+"""The relay: publishes what the journals hold, in order, at least once. Never decides and never skips.
+
+It sends the contiguous run from the watermark on, never only what was just saved, and stops at a dossier's first
+failed acknowledgement; the sweeper comes back to it. First occurrences are therefore in order, and a second relay can
+only repeat. What is sent together for one partition is one atomic batch.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from opentelemetry import trace
+
+from shared.contracts.envelope import Envelope, Message
+from shared.contracts.topics import agency_topic
+from shared.environment import Environment, timestamp
+from shared.errors import StorageUnavailable, Transient
+from shared.journal.fold import canonical
+from shared.journal.journal import Journal
+from shared.journal.model import Document, Work
+from shared.meters import record_relay_backlog
+from shared.telemetry import span_from
+
+log = logging.getLogger(__name__)
+
+LARGEST_GROUP: Final = 500
+REMEMBERED: Final = 20_000
+SWEEP_AGE: Final = timedelta(seconds=2)
+
+
+class Publisher(Protocol):
+    """Sends records and waits for their acknowledgement."""
+
+    async def publish(self, messages: Sequence[Message]) -> list[bool]:
+        """Send the records in order; per record, whether it was acknowledged.
+
+        Once a record of a topic's partition fails, those after it on that partition are not sent.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    subject: str
+    documents: tuple[Document, ...]
+
+
+@dataclass
+class Relay:
+    """Publishes the journals of one aggregate kind. Listens to a `Journal`, so that publishing needs no poll."""
+
+    journal: Journal[Any]
+    publisher: Publisher
+    environment: Environment
+    _offered: OrderedDict[str, tuple[int, tuple[Document, ...]]] = field(default_factory=OrderedDict)
+    _sent: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def saved(self, subject: str, published: int, events: tuple[Document, ...], _work: tuple[Work, ...]) -> None:
+        """Note saved events; what no longer fits in memory is left to the sweeper."""
+        if not events:
+            return
+        _, before = self._offered.pop(subject, (0, ()))
+        if len(self._offered) < REMEMBERED:
+            self._offered[subject] = (published, (*before, *events))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Publish what is offered, for ever; everything offered meanwhile goes with the next group."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._offered:
+                await self._publish_offered()
+
+    async def sweep(self, limit: int = LARGEST_GROUP) -> int:
+        """Publish what a crash or an absent broker left behind; return how many aggregates were looked at."""
+        before = timestamp(self.environment.now() - SWEEP_AGE)
+        subjects = await self.journal.store.pending(before, limit)
+        record_relay_backlog(self.journal.aggregate.name, len(subjects))
+        await self._publish([await self._stored(subject) for subject in subjects])
+        return len(subjects)
+
+    async def _publish_offered(self) -> None:
+        group = [self._offered.popitem(last=False) for _ in range(min(LARGEST_GROUP, len(self._offered)))]
+        try:
+            await self._publish([await self._contiguous(subject, *offer) for subject, offer in group])
+        except Transient as error:
+            log.warning("relay_waits", extra={"reason": type(error).__name__})
+
+    async def _contiguous(self, subject: str, published: int, documents: tuple[Document, ...]) -> _Run:
+        watermark = max(published, self._sent.get(subject, 0))
+        new = tuple(sorted((d for d in documents if d["seq"] > watermark), key=lambda d: d["seq"]))
+        if new and [d["seq"] for d in new] == list(range(watermark + 1, watermark + 1 + len(new))):
+            return _Run(subject, new)
+        return await self._stored(subject)
+
+    async def _stored(self, subject: str) -> _Run:
+        head = await self.journal.store.load(subject)
+        return _Run(subject, tuple(await self.journal.store.events(subject, head.published if head else 0)))
+
+    async def _publish(self, runs: Sequence[_Run]) -> None:
+        """Send several dossiers' runs together and raise each watermark as far as it was acknowledged."""
+        messages = [(run, message) for run in runs for message in self._messages(run)]
+        if not messages:
+            await asyncio.gather(*(self._settle(run, len(run.documents)) for run in runs))
+            return
+        trace_of_first = runs[0].documents[0]["trace"] if runs[0].documents else ""
+        with span_from(trace_of_first, f"publish {self.journal.aggregate.topic}", trace.SpanKind.PRODUCER):
+            acknowledged = await self.publisher.publish([message for _, (_, message) in messages])
+        failed: dict[str, int] = {}
+        for (run, (index, _)), good in zip(messages, acknowledged, strict=True):
+            if not good:
+                failed[run.subject] = min(index, failed.get(run.subject, index))
+        await asyncio.gather(*(self._settle(run, failed.get(run.subject, len(run.documents))) for run in runs))
+
+    async def _settle(self, run: _Run, acknowledged: int) -> None:
+        if acknowledged == 0 and run.documents:
+            return
+        sequence = run.documents[acknowledged - 1]["seq"] if run.documents else await self._head(run.subject)
+        self._remember(run.subject, sequence)
+        try:
+            await self.journal.store.mark_published(run.subject, sequence)
+        except StorageUnavailable:
+            log.warning("watermark_not_saved", extra={"subject": run.subject})
+
+    async def _head(self, subject: str) -> int:
+        head = await self.journal.store.load(subject)
+        return head.published if head else 0
+
+    def _remember(self, subject: str, sequence: int) -> None:
+        self._sent[subject] = max(sequence, self._sent.pop(subject, 0))
+        if len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+
+    def _messages(self, run: _Run) -> list[tuple[int, Message]]:
+        """Return the records of a run, each with its event's place in the run."""
+        found = []
+        for index, document in enumerate(run.documents):
+            found.append((index, self._message(run.subject, document)))
+            found += [(index, self._shared(run.subject, document, share)) for share in document.get("shares", ())]
+        return found
+
+    def _message(self, subject: str, document: Document) -> Message:
+        envelope = Envelope(
+            id=document["id"],
+            source=f"//dossierbus/{self.journal.tenant}/{self.journal.aggregate.service}",
+            type=document["type"],
+            subject=subject,
+            sequence=document["seq"],
+            time=document["time"],
+            tenant=self.journal.tenant,
+            partitionkey=dossier_of(subject),
+            traceparent=document["trace"],
+            mac=document["mac"],
+        )
+        return envelope.message(self.journal.aggregate.topic, canonical(document["data"]))
+
+    def _shared(self, subject: str, document: Document, share: Document) -> Message:
+        envelope = Envelope(
+            id=f"{subject}:{share['seq']}",
+            source=f"//dossierbus/{self.journal.tenant}/{self.journal.aggregate.service}/agency/{share['agency']}",
+            type=share["type"],
+            subject=subject,
+            sequence=share["seq"],
+            time=document["time"],
+            tenant=self.journal.tenant,
+            partitionkey=dossier_of(subject),
+            traceparent=document["trace"],
+            mac="",
+        )
+        return envelope.message(agency_topic(share["agency"]), canonical(share["data"]))
+
+
+def dossier_of(subject: str) -> str:
+    """Return the dossier that an aggregate's id begins with: the Kafka key of all its events."""
+    return subject.partition(":")[0]

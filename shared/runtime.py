@@ -1,0 +1,173 @@
+"""The one wiring place: what every role of a service is made of. Production and tests differ by the settings only.
+
+A role opens a `Bus`, adds its journals, subscriptions and performers, and serves. Holds no business rule.
+"""
+
+import argparse
+import asyncio
+import functools
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Generic, TypeVar
+
+from fastapi import FastAPI
+
+from shared.consumer import Dispatcher, Handler
+from shared.contracts.event import Event
+from shared.contracts.topics import EVENT_TOPICS, Topic, dead_letter_topic
+from shared.environment import Environment, SystemEnvironment
+from shared.errors import StorageUnavailable, Transient
+from shared.journal.journal import Journal
+from shared.journal.model import Aggregate, S
+from shared.kafka import guard
+from shared.kafka.client import KafkaPublisher
+from shared.kafka.reader import consume
+from shared.relay import Relay
+from shared.settings import CommonSettings, load
+from shared.store.journals import open_journals
+from shared.store.mongo import Database, connect, ping
+from shared.store.small import MongoInstallation, MongoKeyStore, MongoLeases, MongoMarkers
+from shared.telemetry import configure
+from shared.vault import MemoryKeyStore, Vault
+from shared.web.serve import serve_async
+from shared.work import Performer, WorkLoop
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS: Final = 1.0
+SWEEP_LEASE: Final = timedelta(seconds=15)
+
+Settings = TypeVar("Settings", bound=CommonSettings)
+Background = Callable[[], Awaitable[None]]
+T = TypeVar("T")
+
+
+@dataclass
+class Bus(Generic[Settings]):
+    """The connections of one role, and what runs in its background."""
+
+    service: str
+    settings: Settings
+    environment: Environment
+    database: Database
+    vault: Vault
+    aliases: MongoKeyStore | None
+    publisher: KafkaPublisher
+    topics: tuple[Topic, ...] = ()
+    _relays: list[Relay] = field(default_factory=list)
+    _publishing: list[Background] = field(default_factory=list)
+    _working: list[Background] = field(default_factory=list)
+    _groups: list[str] = field(default_factory=list)
+    _prepared: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def journal(self, aggregate: Aggregate[S], collection: str) -> Journal[S]:
+        """Open the journals of an aggregate kind; what is saved through them is published by this process."""
+        store = await patiently(lambda: open_journals(self.database, collection), self.environment)
+        journal = Journal(
+            aggregate, store, self.environment, tenant=self.settings.tenant, key=self.settings.journal_key
+        )
+        relay = Relay(journal, self.publisher, self.environment)
+        journal.listen(relay)
+        self._relays.append(relay)
+        self._publishing.append(relay.run)
+        return journal
+
+    def consume(self, group: str, topics: Sequence[str], subscriptions: Mapping[type[Event], Handler]) -> None:
+        """Read these topics as this consumer group: one line per event and its handler."""
+        dispatcher = Dispatcher(group, subscriptions, MongoMarkers(self.database), self.publisher, self.environment)
+        self._groups.append(group)
+        self._publishing.append(functools.partial(consume, self.settings, topics, dispatcher))
+
+    def perform(self, journal: Journal[S], performers: Mapping[str, Performer[S]]) -> None:
+        """Do the work that these journals want, and sweep up what they could not publish at once."""
+        loop = WorkLoop(journal, performers, self.environment)
+        journal.listen(loop)
+        self._working.append(loop.run)
+
+    async def serve(self, app: FastAPI) -> int:
+        """Run the role until it is told to stop; return the exit code."""
+        after_preparation = [self.publisher.connect, *self._publishing]
+        if self._groups:
+            after_preparation.append(self._sweep)
+        waiting = [functools.partial(self._when_prepared, task) for task in after_preparation]
+        return await serve_async(app, self.settings, [self._guard, *self._working, *waiting])
+
+    async def ready(self) -> None:
+        """Raise `StorageUnavailable` unless the database has a primary."""
+        await ping(self.database)
+
+    async def _guard(self) -> None:
+        """Prepare the broker, let publishing and consuming begin, then watch that it stays the same."""
+        own = next((topic.name for topic in EVENT_TOPICS if topic.writer == self.service), None)
+        topics = [*EVENT_TOPICS, *self.topics, *(Topic(dead_letter_topic(g), g, (), ()) for g in self._groups)]
+        stores = [relay.journal.store for relay in self._relays]
+        installation = MongoInstallation(self.database)
+        prepare = functools.partial(guard.prepare, self.settings, topics, own, stores, installation)
+        cluster = await patiently(prepare, self.environment)
+        self._prepared.set()
+        await guard.watch(self.settings, cluster, own, self.environment)
+
+    async def _when_prepared(self, task: Background) -> None:
+        await self._prepared.wait()
+        await task()
+
+    async def _sweep(self) -> None:
+        """Publish what is left over, for ever; one replica at a time."""
+        leases = MongoLeases(self.database, self.environment)
+        holder = f"{os.getpid()}-{self.environment.token(5)}"
+        while True:
+            await self.environment.sleep(SWEEP_SECONDS)
+            try:
+                if await leases.acquire(f"sweep/{self.service}", holder, SWEEP_LEASE):
+                    for relay in self._relays:
+                        await relay.sweep()
+            except StorageUnavailable:
+                log.warning("sweeper_waits")
+
+
+@asynccontextmanager
+async def open_bus(service: str, settings: Settings) -> AsyncIterator[Bus[Settings]]:
+    """Yield the connections of a role; none of them needs its server to be there yet."""
+    environment = SystemEnvironment()
+    publisher = KafkaPublisher(settings)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(connect(settings.mongodb_uri.get_secret_value()))
+        aliases: MongoKeyStore | None = None
+        if settings.vault_mongodb_uri is not None:
+            vault_uri = settings.vault_mongodb_uri.get_secret_value()
+            aliases = MongoKeyStore(await stack.enter_async_context(connect(vault_uri)))
+        vault = Vault(aliases or MemoryKeyStore(), settings.vault_keys, environment)
+        stack.push_async_callback(publisher.close)
+        yield Bus(service, settings, environment, database, vault, aliases, publisher)
+
+
+async def patiently(call: Callable[[], Awaitable[T]], environment: Environment) -> T:
+    """Call until what it needs is there."""
+    while True:
+        try:
+            return await call()
+        except Transient as error:
+            log.warning("start_waits", extra={"reason": type(error).__name__})
+        await environment.sleep(1)
+
+
+Role = Callable[[Bus[Settings]], Awaitable[int]]
+
+
+def run(service: str, settings_class: type[Settings], roles: Mapping[str, Role[Settings]]) -> None:
+    """Be the process `python -m services.<service> <role>`."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
+    parser.add_argument("role", choices=sorted(roles))
+    role: str = parser.parse_args().role
+    settings = load(settings_class)
+    configure(settings, f"{service}.{role}")
+    raise SystemExit(asyncio.run(_play(service, settings, roles[role])))
+
+
+async def _play(service: str, settings: Settings, role: Role[Settings]) -> int:
+    async with open_bus(service, settings) as bus:
+        return await role(bus)

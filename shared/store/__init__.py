@@ -1,0 +1,1 @@
+"""What is kept in MongoDB. `mongo` is the only module that imports the driver; the others say what is stored."""

@@ -1,0 +1,217 @@
+"""Journals in MongoDB: one document per aggregate, sealed segments beside it. Decides nothing.
+
+The largest document: 200 published events stay in it, older ones move to segments of at most 200. With events of
+0.6 to 2 KB it stays far below MongoDB's 16 MB.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from shared.journal.model import Change, Document, Head, Work
+from shared.store.mongo import (
+    ASCENDING,
+    Collection,
+    Database,
+    GroupCommit,
+    InsertOne,
+    Operation,
+    UpdateOne,
+    ensure_collection,
+    translated,
+)
+
+SEGMENT_EVENTS: Final = 200
+_HEAD: Final = ("version", "head", "schema", "state", "published", "seen", "shared", "work", "mac", "sealed")
+
+
+class MongoJournalStore:
+    """The journals of one aggregate kind in one collection. See `JournalStore` for the contract."""
+
+    def __init__(self, journals: Collection, segments: Collection) -> None:
+        self._journals = journals
+        self._segments = segments
+        self._writes = GroupCommit(journals)
+
+    async def load(self, subject: str, cause: str | None = None) -> Head | None:
+        """Return the head, with the events already recorded for this cause."""
+        projection: dict[str, Any] = dict.fromkeys(_HEAD, 1)
+        projection["events"] = {"$elemMatch": {"cause": cause}} if cause else {"$slice": 0}
+        with translated():
+            document = await self._journals.find_one({"_id": subject}, projection)
+        if document is None:
+            return None
+        matched = await self._matched(document, cause) if cause else []
+        return _head(document, matched)
+
+    async def commit(self, change: Change) -> bool:
+        """Apply the change durably; False if another writer was first."""
+        return await self._writes.submit(_operation(change)) == "written"
+
+    async def events(self, subject: str, after: int = 0) -> list[Document]:
+        """Return the stored events with a greater sequence, in order, sealed segments included."""
+        with translated():
+            document = await self._journals.find_one({"_id": subject}, {"events": 1, "sealed": 1})
+            if document is None:
+                return []
+            found: dict[int, Document] = {event["seq"]: event for event in document["events"]}
+            if document.get("sealed", 0) > after:
+                async for segment in self._segments.find({"subject": subject, "last": {"$gt": after}}):
+                    found.update({event["seq"]: event for event in segment["events"]})
+        return [found[sequence] for sequence in sorted(found) if sequence > after]
+
+    async def mark_published(self, subject: str, sequence: int) -> None:
+        """Raise the watermark; clear the pending mark if this is the newest event."""
+        raised = {
+            "published": {"$max": ["$published", sequence]},
+            "pending": {"$cond": [{"$lte": ["$head", sequence]}, "$$REMOVE", True]},
+        }
+        await self._writes.submit(UpdateOne({"_id": subject}, [{"$set": raised}]))
+
+    async def pending(self, before: str, limit: int) -> list[str]:
+        """Return subjects last written before this time that may have unpublished events, oldest first."""
+        with translated():
+            cursor = self._journals.find({"pending": True, "updated_at": {"$lt": before}}, {"_id": 1})
+            return [document["_id"] async for document in cursor.sort("updated_at", ASCENDING).limit(limit)]
+
+    async def due(self, now: str, kinds: Sequence[str], limit: int) -> list[tuple[str, str]]:
+        """Return (subject, work id) of work of these kinds that is due."""
+        wanted = {"$elemMatch": {"kind": {"$in": list(kinds)}, "due_at": {"$lte": now}}}
+        with translated():
+            documents = await self._journals.find({"work": wanted}, {"work": 1}).limit(limit).to_list(limit)
+        return [
+            (document["_id"], work["id"])
+            for document in documents
+            for work in document["work"]
+            if work["kind"] in kinds and work["due_at"] <= now
+        ]
+
+    async def republish(self) -> int:
+        """Mark every event of every aggregate as unpublished; return how many aggregates were marked."""
+        with translated():
+            result = await self._journals.update_many({}, {"$set": {"published": 0, "pending": True}})
+        return result.modified_count
+
+    async def seal(self, subject: str, keep: int = SEGMENT_EVENTS) -> int:
+        """Move published events but the newest `keep` to a sealed segment; return how many moved.
+
+        The segment is written first: a crash in between leaves events in both places, and reading merges them.
+        """
+        with translated():
+            document = await self._journals.find_one({"_id": subject}, {"events": 1, "published": 1, "head": 1})
+            if document is None:
+                return 0
+            last = min(document["published"], document["head"] - keep)
+            moved = [event for event in document["events"] if event["seq"] <= last]
+            for start in range(0, len(moved), SEGMENT_EVENTS):
+                await self._write_segment(subject, moved[start : start + SEGMENT_EVENTS])
+            if moved:
+                await self._journals.update_one(
+                    {"_id": subject}, {"$pull": {"events": {"seq": {"$lte": last}}}, "$max": {"sealed": last}}
+                )
+        return len(moved)
+
+    async def subjects(self, after: str = "", limit: int = 1000) -> list[str]:
+        """Return ids in ascending order, for paging through everything."""
+        with translated():
+            cursor = self._journals.find({"_id": {"$gt": after}}, {"_id": 1}).sort("_id", ASCENDING).limit(limit)
+            return [document["_id"] async for document in cursor]
+
+    async def find(
+        self, query: Mapping[str, Any], *, limit: int, after: str = "", newest_first: bool = False
+    ) -> list[Head]:
+        """Return heads that match a query over the stored fields, paged by id."""
+        bound = {"_id": {"$lt" if newest_first else "$gt": after}} if after else {}
+        with translated():
+            cursor = self._journals.find({**query, **bound}, dict.fromkeys(_HEAD, 1))
+            ordered = cursor.sort("_id", -1 if newest_first else 1).limit(limit)
+            return [_head(document, []) async for document in ordered]
+
+    async def _matched(self, document: Document, cause: str | None) -> list[Document]:
+        if not document.get("events"):
+            return await self._matched_sealed(document, cause) if document.get("sealed") else []
+        return [event for event in await self.events(document["_id"]) if event["cause"] == cause]
+
+    async def _matched_sealed(self, document: Document, cause: str | None) -> list[Document]:
+        with translated():
+            segment = await self._segments.find_one({"subject": document["_id"], "events.cause": cause})
+        return [event for event in segment["events"] if event["cause"] == cause] if segment else []
+
+    async def _write_segment(self, subject: str, events: Sequence[Document]) -> None:
+        first, last = events[0]["seq"], events[-1]["seq"]
+        await self._segments.replace_one(
+            {"_id": f"{subject}/{first}"}, {"subject": subject, "first": first, "last": last, "events": events}, True
+        )
+
+
+async def open_journals(database: Database, name: str) -> MongoJournalStore:
+    """Return the store of one aggregate kind, its collections, validator and indexes made if need be."""
+    journals = await ensure_collection(database, name, ("created_at", "version", "head"))
+    segments = database[f"{name}_segments"]
+    with translated():
+        await journals.create_index(
+            [("updated_at", ASCENDING)], name="pending", partialFilterExpression={"pending": True}
+        )
+        await journals.create_index([("work.kind", ASCENDING), ("work.due_at", ASCENDING)], name="due", sparse=True)
+        await segments.create_index([("subject", ASCENDING), ("last", ASCENDING)], name="order")
+    return MongoJournalStore(journals, segments)
+
+
+def _head(document: Document, matched: Sequence[Document]) -> Head:
+    return Head(
+        subject=document["_id"],
+        version=document["version"],
+        sequence=document["head"],
+        schema=document["schema"],
+        state=document["state"],
+        published=document["published"],
+        seen=document["seen"],
+        shared=document["shared"],
+        work=tuple(Work(**work) for work in document.get("work", ())),
+        mac=document["mac"],
+        matched=tuple(matched),
+    )
+
+
+def _operation(change: Change) -> Operation:
+    if change.version == 0:
+        return InsertOne(_first(change))
+    update: dict[str, Any] = {"$set": _moved(change)}
+    if change.seen is not None:
+        update["$max"] = {f"seen.{change.seen[0]}": change.seen[1]}
+    if change.events:
+        update["$push"] = {"events": {"$each": list(change.events)}}
+        update["$set"]["pending"] = True
+    if not change.work:
+        update["$unset"] = {"work": ""}
+    # The upsert makes a stale version a duplicate key, reported with its place in the bulk; the validator refuses
+    # the document it would make of a missing one, which lacks `created_at`.
+    return UpdateOne({"_id": change.subject, "version": change.version}, update, upsert=True)
+
+
+def _moved(change: Change) -> dict[str, Any]:
+    moved: dict[str, Any] = {
+        "version": change.version + 1,
+        "head": change.sequence,
+        "schema": change.schema,
+        "state": change.state,
+        "shared": dict(change.shared),
+        "mac": change.mac,
+        "updated_at": change.time,
+    }
+    if change.work:
+        moved["work"] = [asdict(work) for work in change.work]
+    return moved
+
+
+def _first(change: Change) -> dict[str, Any]:
+    return {
+        "_id": change.subject,
+        "tenant": change.tenant,
+        **_moved(change),
+        "events": list(change.events),
+        "published": 0,
+        "pending": True,
+        "seen": dict([change.seen]) if change.seen else {},
+        "created_at": change.time,
+    }

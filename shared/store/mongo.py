@@ -1,0 +1,164 @@
+"""The one door to MongoDB: connecting, grouped durable writes, and the driver's errors in our words.
+
+Motor is imported here and nowhere else, so that its successor is one change. Knows no collection's content.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo import ASCENDING, InsertOne, ReturnDocument, UpdateOne, WriteConcern
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    CollectionInvalid,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+
+from shared.errors import StorageUnavailable
+
+__all__ = ["ASCENDING", "GroupCommit", "InsertOne", "ReturnDocument", "UpdateOne", "connect", "translated"]
+
+Collection = AsyncIOMotorCollection[dict[str, Any]]
+Database = AsyncIOMotorDatabase[dict[str, Any]]
+Operation = InsertOne[dict[str, Any]] | UpdateOne
+Written = Literal["written", "conflict"]
+
+DURABLE: Final = WriteConcern(w="majority", j=True)
+MAJORITY: Final = ReadConcern("majority")
+SELECTION_TIMEOUT_MS: Final = 2_000
+SOCKET_TIMEOUT_MS: Final = 5_000
+_DUPLICATE: Final = 11000
+_VALIDATION: Final = 121
+# NotWritablePrimary, PrimarySteppedDown, interrupted…: the driver's own class for "ask again" is AutoReconnect,
+# but inside a bulk result such a failure comes as a plain code.
+_AWAY: Final = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Within this context an absent database is `StorageUnavailable`."""
+    try:
+        yield
+    except (AutoReconnect, NetworkTimeout, ServerSelectionTimeoutError, ConnectionFailure, ExecutionTimeout) as error:
+        raise StorageUnavailable(type(error).__name__) from error
+    except DuplicateKeyError:
+        raise
+    except OperationFailure as error:
+        if error.code in _AWAY:
+            raise StorageUnavailable(f"code {error.code}") from error
+        raise
+
+
+@asynccontextmanager
+async def connect(uri: str) -> AsyncIterator[Database]:
+    """Yield the database that the URI names, with majority reads and journaled majority writes."""
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        uri,
+        serverSelectionTimeoutMS=SELECTION_TIMEOUT_MS,
+        socketTimeoutMS=SOCKET_TIMEOUT_MS,
+        connectTimeoutMS=SELECTION_TIMEOUT_MS,
+        maxPoolSize=50,
+        tz_aware=True,
+    )
+    try:
+        yield client.get_default_database(write_concern=DURABLE, read_concern=MAJORITY)
+    finally:
+        client.close()
+
+
+async def ping(database: Database) -> None:
+    """Return if a primary answers. Raises `StorageUnavailable`."""
+    with translated():
+        hello = await database.client.admin.command("hello")
+    if not hello.get("isWritablePrimary"):
+        raise StorageUnavailable("no primary")
+
+
+async def ensure_collection(database: Database, name: str, required: Sequence[str]) -> Collection:
+    """Return the collection; documents without these fields are refused, so that no upsert creates one by accident."""
+    validator = {"$jsonSchema": {"required": list(required)}}
+    with translated():
+        try:
+            await database.create_collection(name, validator=validator)
+        except (CollectionInvalid, OperationFailure) as error:
+            if isinstance(error, OperationFailure) and error.code != 48:  # NamespaceExists
+                raise
+            await database.command("collMod", name, validator=validator)
+    return database[name]
+
+
+@dataclass
+class GroupCommit:
+    """Grouped writes: what waits while `in_flight` bulk writes are under way shares the next one.
+
+    Each caller gets its own answer after the group is journaled on a majority. No timer: an idle writer waits for
+    nobody.
+    """
+
+    collection: Collection
+    in_flight: int = 2
+    largest: int = 200
+    _waiting: list[tuple[Operation, "asyncio.Future[Written]"]] = field(default_factory=list)
+    _running: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    async def submit(self, operation: Operation) -> Written:
+        """Write durably. "conflict": a duplicate key or a guard that matched nothing. Raises `StorageUnavailable`."""
+        future: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        self._waiting.append((operation, future))
+        if len(self._running) < self.in_flight:
+            task = asyncio.create_task(self._drain())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await future
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[: self.largest], self._waiting[self.largest :]
+            try:
+                failures = await self._write([operation for operation, _ in group])
+            except (PyMongoError, StorageUnavailable) as error:
+                _fail([future for _, future in group], error)
+            else:
+                for index, (_, future) in enumerate(group):
+                    _answer(future, failures.get(index))
+
+    async def _write(self, operations: list[Operation]) -> dict[int, int]:
+        """Return the error codes by the operations' indexes."""
+        try:
+            with translated():
+                await self.collection.bulk_write(operations, ordered=False)
+        except BulkWriteError as error:
+            if error.details.get("writeConcernErrors"):
+                raise StorageUnavailable("write concern not satisfied") from error
+            return {failure["index"]: failure["code"] for failure in error.details["writeErrors"]}
+        return {}
+
+
+def _answer(future: "asyncio.Future[Written]", code: int | None) -> None:
+    if future.done():
+        return
+    if code is None:
+        future.set_result("written")
+    elif code in (_DUPLICATE, _VALIDATION):
+        future.set_result("conflict")
+    elif code in _AWAY:
+        future.set_exception(StorageUnavailable(f"code {code}"))
+    else:
+        future.set_exception(RuntimeError(f"MongoDB refused a write with code {code}"))
+
+
+def _fail(futures: Sequence["asyncio.Future[Written]"], error: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)

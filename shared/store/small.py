@@ -1,0 +1,116 @@
+"""Small collections beside the journals: data keys, dead-letter markers, leases, the installation's identity."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from shared.environment import Environment, timestamp
+from shared.store.mongo import Collection, Database, GroupCommit, ReturnDocument, UpdateOne, translated
+
+
+class MongoKeyStore:
+    """The wrapped data keys of the vault's own database. Deleting a document erases what its keys had sealed."""
+
+    def __init__(self, database: Database) -> None:
+        self._keys: Collection = database["keys"]
+        self._people: Collection = database["people"]
+        self._writes = GroupCommit(self._keys)
+        self._people_writes = GroupCommit(self._people)
+
+    async def insert(self, owner_id: str, wrapped: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Store the keys unless the owner has some; return those that are stored."""
+        update = {"$setOnInsert": {"keys": dict(wrapped)}}
+        await self._writes.submit(UpdateOne({"_id": owner_id}, update, upsert=True))
+        return await self.get(owner_id) or {}
+
+    async def get(self, owner_id: str) -> Mapping[str, bytes] | None:
+        """Return the owner's wrapped keys, or None."""
+        with translated():
+            document = await self._keys.find_one({"_id": owner_id})
+        return None if document is None else {purpose: bytes(key) for purpose, key in document["keys"].items()}
+
+    async def delete(self, owner_id: str) -> None:
+        """Delete the owner's keys for good."""
+        with translated():
+            await self._keys.delete_one({"_id": owner_id})
+
+    async def alias(self, known: str, proposed: str) -> str:
+        """Return the random token that stands for `known` (a keyed hash); the first proposal stays for ever."""
+        with translated():
+            document = await self._people.find_one_and_update(
+                {"_id": known},
+                {"$setOnInsert": {"alias": proposed}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        token: str = document["alias"]
+        return token
+
+
+class MongoMarkers:
+    """Durable dead-letter markers: dossiers whose events a consumer group sets aside until they are redriven."""
+
+    def __init__(self, database: Database) -> None:
+        self._markers: Collection = database["dead_letters"]
+
+    async def mark(self, group: str, key: str, reason: str, event: str, now: str) -> None:
+        """Remember that this dossier's events go to the dead-letter topic from this event on."""
+        first = {"group": group, "key": key, "reason": reason, "event": event, "since": now}
+        with translated():
+            await self._markers.update_one(
+                {"_id": f"{group}/{key}"}, {"$setOnInsert": first, "$inc": {"waiting": 1}}, upsert=True
+            )
+
+    async def marked(self, group: str, key: str) -> bool:
+        """Return whether this dossier's events are set aside."""
+        with translated():
+            return await self._markers.find_one({"_id": f"{group}/{key}"}, {"_id": 1}) is not None
+
+    async def keys(self, group: str) -> set[str]:
+        """Return every dossier that this group sets aside."""
+        with translated():
+            return {document["key"] async for document in self._markers.find({"group": group}, {"key": 1})}
+
+    async def list(self, group: str) -> list[dict[str, Any]]:
+        """Return the group's markers, oldest first."""
+        with translated():
+            return [document async for document in self._markers.find({"group": group}).sort("since", 1)]
+
+    async def clear(self, group: str, key: str) -> None:
+        """Let this dossier's events be handled again."""
+        with translated():
+            await self._markers.delete_one({"_id": f"{group}/{key}"})
+
+
+class MongoLeases:
+    """Leases by name, so that one of several replicas does a thing."""
+
+    def __init__(self, database: Database, environment: Environment) -> None:
+        self._leases: Collection = database["leases"]
+        self._environment = environment
+
+    async def acquire(self, name: str, holder: str, length: timedelta) -> bool:
+        """Take or prolong a lease; False while another holds it."""
+        now = self._environment.now()
+        free = {"_id": name, "$or": [{"holder": holder}, {"until": {"$lt": timestamp(now)}}]}
+        taken = {"$set": {"holder": holder, "until": timestamp(now + length)}}
+        writes = GroupCommit(self._leases)
+        return await writes.submit(UpdateOne(free, taken, upsert=True)) == "written"
+
+
+class MongoInstallation:
+    """Which broker this service's journals were published to."""
+
+    def __init__(self, database: Database) -> None:
+        self._installation: Collection = database["installation"]
+
+    async def cluster(self) -> str | None:
+        """Return the remembered cluster id, or None before the first start."""
+        with translated():
+            document = await self._installation.find_one({"_id": "broker"})
+        return document["cluster"] if document else None
+
+    async def remember(self, cluster: str) -> None:
+        """Remember the cluster id."""
+        with translated():
+            await self._installation.update_one({"_id": "broker"}, {"$set": {"cluster": cluster}}, upsert=True)

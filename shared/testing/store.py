@@ -1,0 +1,158 @@
+"""Stores in memory that keep the contract of the real ones, and can be told to fail. For tests and simulation."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from shared.errors import StorageUnavailable
+from shared.journal.model import Change, Document, Head, Work
+
+
+@dataclass
+class MemoryJournalStore:
+    """The journals of one aggregate kind in memory. `lose_answers` applies that many writes and then fails."""
+
+    documents: dict[str, Document] = field(default_factory=dict)
+    away: bool = False
+    lose_answers: int = 0
+    commits: int = 0
+
+    async def load(self, subject: str, cause: str | None = None) -> Head | None:
+        """Return the head, with the events already recorded for this cause."""
+        self._available()
+        document = self.documents.get(subject)
+        if document is None:
+            return None
+        matched = [event for event in document["events"] if cause is not None and event["cause"] == cause]
+        return Head(
+            subject=subject,
+            version=document["version"],
+            sequence=document["head"],
+            schema=document["schema"],
+            state=copy.deepcopy(document["state"]),
+            published=document["published"],
+            seen=dict(document["seen"]),
+            shared=dict(document["shared"]),
+            work=tuple(Work(**work) for work in document["work"]),
+            mac=document["mac"],
+            matched=tuple(copy.deepcopy(matched)),
+        )
+
+    async def commit(self, change: Change) -> bool:
+        """Apply the change; False if another writer was first."""
+        self._available()
+        document = self.documents.get(change.subject)
+        if (document["version"] if document else 0) != change.version:
+            return False
+        self.documents[change.subject] = self._applied(document, change)
+        self.commits += 1
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise StorageUnavailable("the answer was lost")
+        return True
+
+    async def events(self, subject: str, after: int = 0) -> list[Document]:
+        """Return the stored events with a greater sequence, in order."""
+        self._available()
+        document = self.documents.get(subject)
+        return [copy.deepcopy(e) for e in document["events"] if e["seq"] > after] if document else []
+
+    async def mark_published(self, subject: str, sequence: int) -> None:
+        """Raise the watermark; clear the pending mark if this is the newest event."""
+        self._available()
+        document = self.documents[subject]
+        document["published"] = max(document["published"], sequence)
+        document["pending"] = document["head"] > sequence
+
+    async def pending(self, before: str, limit: int) -> list[str]:
+        """Return subjects last written before this time that may have unpublished events, oldest first."""
+        self._available()
+        waiting = [(d["updated_at"], s) for s, d in self.documents.items() if d["pending"] and d["updated_at"] < before]
+        return [subject for _, subject in sorted(waiting)[:limit]]
+
+    async def due(self, now: str, kinds: Sequence[str], limit: int) -> list[tuple[str, str]]:
+        """Return (subject, work id) of work of these kinds that is due."""
+        self._available()
+        found = [
+            (subject, work["id"])
+            for subject, document in self.documents.items()
+            for work in document["work"]
+            if work["kind"] in kinds and work["due_at"] <= now
+        ]
+        return found[:limit]
+
+    async def republish(self) -> int:
+        """Mark every event of every aggregate as unpublished; return how many aggregates were marked."""
+        self._available()
+        for document in self.documents.values():
+            document.update(published=0, pending=True)
+        return len(self.documents)
+
+    async def seal(self, subject: str, keep: int = 200) -> int:
+        """Nothing to move: memory has no largest document."""
+        return 0
+
+    async def subjects(self, after: str = "", limit: int = 1000) -> list[str]:
+        """Return ids in ascending order, for paging through everything."""
+        self._available()
+        return [subject for subject in sorted(self.documents) if subject > after][:limit]
+
+    def _available(self) -> None:
+        if self.away:
+            raise StorageUnavailable("the store is away")
+
+    def _applied(self, document: Document | None, change: Change) -> Document:
+        seen = dict(document["seen"]) if document else {}
+        if change.seen is not None:
+            seen[change.seen[0]] = max(change.seen[1], seen.get(change.seen[0], 0))
+        return {
+            "version": change.version + 1,
+            "tenant": change.tenant,
+            "head": change.sequence,
+            "schema": change.schema,
+            "state": copy.deepcopy(change.state),
+            "events": [*(document["events"] if document else ()), *copy.deepcopy(change.events)],
+            "published": document["published"] if document else 0,
+            "pending": bool(change.events) or bool(document and document["pending"]),
+            "seen": seen,
+            "shared": dict(change.shared),
+            "work": [asdict(work) for work in change.work],
+            "mac": change.mac,
+            "updated_at": change.time,
+        }
+
+
+@dataclass
+class MemoryMarkers:
+    """Dead-letter markers in memory."""
+
+    markers: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    async def mark(self, group: str, key: str, reason: str, event: str, now: str) -> None:
+        """Remember that this dossier's events go to the dead-letter topic from this event on."""
+        first: Mapping[str, Any] = {
+            "group": group,
+            "key": key,
+            "reason": reason,
+            "event": event,
+            "since": now,
+            "waiting": 0,
+        }
+        self.markers.setdefault((group, key), dict(first))["waiting"] += 1
+
+    async def marked(self, group: str, key: str) -> bool:
+        """Return whether this dossier's events are set aside."""
+        return (group, key) in self.markers
+
+    async def keys(self, group: str) -> set[str]:
+        """Return every dossier that this group sets aside."""
+        return {key for owner, key in self.markers if owner == group}
+
+    async def list(self, group: str) -> list[dict[str, Any]]:
+        """Return the group's markers."""
+        return [marker for (owner, _), marker in self.markers.items() if owner == group]
+
+    async def clear(self, group: str, key: str) -> None:
+        """Let this dossier's events be handled again."""
+        self.markers.pop((group, key), None)
