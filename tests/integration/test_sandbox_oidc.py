@@ -36,10 +36,11 @@ REQUEST = {
 
 @pytest.fixture
 def provider(tmp_path: Path) -> Iterator[httpx.Client]:
+    """A client of a freshly started provider."""
     port = free_port()
-    with serving(create_app(OidcSettings(data_dir=tmp_path, http_port=port)), port) as url:
-        with httpx.Client(base_url=url, timeout=5) as client:
-            yield client
+    app = create_app(OidcSettings(data_dir=tmp_path, http_port=port))
+    with serving(app, port) as url, httpx.Client(base_url=url, timeout=5) as client:
+        yield client
 
 
 def _claims(provider: httpx.Client, token: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 EXEMPT = ("/sandbox/", "/health/")
+# Chance, not secrecy: which requests fail need not be unpredictable.
+_CHANCE = random.Random()  # noqa: S311
 
 
 class Faults(BaseModel):
@@ -68,15 +70,16 @@ class FaultMiddleware:
         self.error_body = error_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, late, broken or not at all."""
         faults = self.box.current
         if scope["type"] != "http" or scope["path"].startswith(EXEMPT) or not isinstance(faults, Faults):
             await self.app(scope, receive, send)
             return
         if faults.hang_seconds:
             await asyncio.sleep(faults.hang_seconds)
-        if random.random() < faults.error_rate:
+        if _CHANCE.random() < faults.error_rate:
             await JSONResponse(self.error_body(faults.status), faults.status)(scope, receive, send)
-        elif random.random() < faults.lose_answers:
+        elif _CHANCE.random() < faults.lose_answers:
             await self.app(scope, receive, _discard)
             await _cut_off(send)
         else:

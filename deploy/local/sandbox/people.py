@@ -12,15 +12,21 @@ from stdnum import ean
 
 TARGET = 200
 _REFERENCE_DAY = date(2026, 1, 1)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 _FIRST_NAMES = {
-    "1": "Noah Luca Elia Matteo Leon Liam Nino David Samuel Jonas Reto Urs Beat Marco Daniel Pascal Ivan Arben".split(),
-    "2": "Lea Mia Emma Sofia Lina Nora Anna Elena Laura Sara Chiara Ursina Petra Monika Claire Vesna Ladina".split(),
+    "1": _words("Noah Luca Elia Matteo Leon Liam Nino David Samuel Jonas Reto Urs Beat Marco Daniel Pascal Ivan Arben"),
+    "2": _words("Lea Mia Emma Sofia Lina Nora Anna Elena Laura Sara Chiara Ursina Petra Monika Claire Vesna Ladina"),
 }
-_SURNAMES = (
+_SURNAMES = _words(
     "Muster Beispiel Keller Bühler Zimmermann Portmann Lustenberger Rüegg Näf Aregger Bernasconi Rossi De-Bernardi "
     "Favre Rochat Caduff Capaul Petrović Šimić Krasniqi Fernandes Nguyen Achermann Bucheli Müller Meier Wicki Stalder"
-).split()
-_STREETS = "Lindenweg Rosenstrasse Dorfstrasse Schulhausstrasse Seetalblick Waldweg Mühlegasse Kirchbreite".split()
+)
+_STREETS = _words("Lindenweg Rosenstrasse Dorfstrasse Schulhausstrasse Seetalblick Waldweg Mühlegasse Kirchbreite")
 _PLACES = ((6020, "Emmenbrücke"), (6032, "Emmen"))
 _PREVIOUS_PLACES = ((6003, "Luzern"), (6010, "Kriens"), (6210, "Sursee"), (8001, "Zürich"), (6900, "Lugano"))
 _CREDITORS = ("tax_authority", "health_insurance", "telecommunications", "leasing", "private_person")
@@ -73,7 +79,7 @@ class Person:
 @cache
 def residents() -> tuple[Person, ...]:
     """All residents in a stable order; the first two are Lea Muster (no debts) and Noah Beispiel (debts)."""
-    rng = random.Random(1024)
+    rng = random.Random(1024)  # noqa: S311 - repeatable on purpose
     people = list(_well_known())
     while len(people) < TARGET:
         people.extend(_household(rng, len(people)))

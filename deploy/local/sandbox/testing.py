@@ -1,4 +1,4 @@
-"""Run a stand-in inside a test: a real server on a free loopback port, in a thread, for the length of a `with` block."""
+"""Run a stand-in inside a test: a real server on a free loopback port, in a thread, while a `with` block lasts."""
 
 import socket
 import threading

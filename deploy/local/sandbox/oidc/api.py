@@ -20,7 +20,7 @@ from deploy.local.sandbox.oidc.accounts import (
     find_account,
     identity_claims,
 )
-from deploy.local.sandbox.oidc.flow import Codes, Grant, InvalidRequest, check_request, with_query
+from deploy.local.sandbox.oidc.flow import AuthorizationRequest, Codes, Grant, OAuthError, check_request, with_query
 from deploy.local.sandbox.oidc.keys import ALGORITHM, SigningKeys
 from deploy.local.sandbox.oidc.texts import LOGIN
 from deploy.local.sandbox.settings import SandboxSettings
@@ -77,7 +77,7 @@ class Provider:
         """The token response of a login: scopes are what was asked for and the account may have."""
         account = find_account(grant.subject)
         if account is None:
-            raise InvalidRequest("invalid_grant", "the account is gone")
+            raise OAuthError("invalid_grant", "the account is gone")
         scopes = grant.request.scopes & (IDENTITY_SCOPES | account.roles)
         now = int(time.time())
         identity = {
@@ -161,7 +161,7 @@ def _add_login(app: FastAPI, provider: Provider) -> None:
         language = choose_language(values.get("ui_locales"), request.headers.get("accept-language"))
         try:
             asked = check_request(values)
-        except InvalidRequest as error:
+        except OAuthError as error:
             return _refuse(provider, error, language)
         levels = [(acr, acr.rsplit(":", 1)[1]) for acr in ACR_VALUES]
         return page(
@@ -181,18 +181,22 @@ def _add_login(app: FastAPI, provider: Provider) -> None:
         language = choose_language(values.get("ui_locales"), request.headers.get("accept-language"))
         try:
             asked = check_request(values)
-            if values.get("answer") == "cancel":
-                raise InvalidRequest("access_denied", "the person cancelled", asked.redirect_uri, asked.state)
-            if find_account(values.get("sub", "")) is None or values.get("acr") not in ACR_VALUES:
-                raise InvalidRequest("invalid_request", "unknown person or level", asked.redirect_uri, asked.state)
-        except InvalidRequest as error:
+            _check_answer(asked, values)
+        except OAuthError as error:
             return _refuse(provider, error, language)
         code = provider.codes.issue(Grant(asked, values["sub"], values["acr"], int(time.time())))
         target = with_query(asked.redirect_uri, code=code, state=asked.state, iss=provider.issuer)
         return RedirectResponse(target, 303, _NO_STORE)
 
 
-def _refuse(provider: Provider, error: InvalidRequest, language: str) -> Response:
+def _check_answer(asked: AuthorizationRequest, values: dict[str, str]) -> None:
+    if values.get("answer") == "cancel":
+        raise OAuthError("access_denied", "the person cancelled", asked.redirect_uri, asked.state)
+    if find_account(values.get("sub", "")) is None or values.get("acr") not in ACR_VALUES:
+        raise OAuthError("invalid_request", "unknown person or level", asked.redirect_uri, asked.state)
+
+
+def _refuse(provider: Provider, error: OAuthError, language: str) -> Response:
     if error.redirect_uri:
         target = with_query(
             error.redirect_uri,
@@ -211,7 +215,7 @@ def _add_token(app: FastAPI, provider: Provider) -> None:
         values = {name: str(value) for name, value in (await request.form()).items()}
         try:
             answer = provider.tokens_for(provider.codes.redeem(values, int(time.time())))
-        except InvalidRequest as error:
+        except OAuthError as error:
             body = {"error": error.error, "error_description": error.description}
             return JSONResponse(body, 400, _NO_STORE)
         return JSONResponse(answer, headers=_NO_STORE)

@@ -37,7 +37,7 @@ class Grant:
     at: int
 
 
-class InvalidRequest(Exception):
+class OAuthError(Exception):
     """An OAuth error. `redirect_uri` is empty when the client itself cannot be trusted with the answer."""
 
     def __init__(self, error: str, description: str, redirect_uri: str = "", state: str = "") -> None:
@@ -49,12 +49,12 @@ class InvalidRequest(Exception):
 
 
 def check_request(values: Mapping[str, str]) -> AuthorizationRequest:
-    """The request in `values`, or InvalidRequest. Redirects go to loopback addresses only; PKCE S256 is a must."""
+    """The request in `values`, or OAuthError. Redirects go to loopback addresses only; PKCE S256 is a must."""
     target, state = values.get("redirect_uri", ""), values.get("state", "")
     if not values.get("client_id"):
-        raise InvalidRequest("invalid_request", "client_id is missing")
+        raise OAuthError("invalid_request", "client_id is missing")
     if urlsplit(target).hostname not in _LOOPBACK or urlsplit(target).scheme not in ("http", "https"):
-        raise InvalidRequest("invalid_request", "redirect_uri must be a loopback address: this is for development")
+        raise OAuthError("invalid_request", "redirect_uri must be a loopback address: this is for development")
     scopes = frozenset(values.get("scope", "").split())
     for wrong, error, description in (
         (values.get("response_type") != "code", "unsupported_response_type", "response_type must be code"),
@@ -64,7 +64,7 @@ def check_request(values: Mapping[str, str]) -> AuthorizationRequest:
         (values.get("prompt") == "none", "login_required", "nobody stays logged in here"),
     ):
         if wrong:
-            raise InvalidRequest(error, description, target, state)
+            raise OAuthError(error, description, target, state)
     wanted = tuple(acr for acr in values.get("acr_values", "").split() if acr in ACR_VALUES)
     return AuthorizationRequest(
         values["client_id"], target, scopes, state, values.get("nonce", ""), values["code_challenge"], wanted
@@ -91,17 +91,17 @@ class Codes:
         return code
 
     def redeem(self, values: Mapping[str, str], now: int) -> Grant:
-        """The grant of a code for the very client, address and verifier that asked for it, or InvalidRequest."""
+        """The grant of a code for the very client, address and verifier that asked for it, or OAuthError."""
         if values.get("grant_type") != "authorization_code":
-            raise InvalidRequest("unsupported_grant_type", "grant_type must be authorization_code")
+            raise OAuthError("unsupported_grant_type", "grant_type must be authorization_code")
         grant = self._grants.pop(values.get("code", ""), None)
         if grant is None or now - grant.at > CODE_LIFETIME_SECONDS:
-            raise InvalidRequest("invalid_grant", "code is unknown, used or expired")
+            raise OAuthError("invalid_grant", "code is unknown, used or expired")
         request = grant.request
         if (values.get("client_id"), values.get("redirect_uri")) != (request.client_id, request.redirect_uri):
-            raise InvalidRequest("invalid_grant", "client_id or redirect_uri differs from the authorization request")
+            raise OAuthError("invalid_grant", "client_id or redirect_uri differs from the authorization request")
         digest = hashlib.sha256(values.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         if not hmac.compare_digest(challenge, request.code_challenge):
-            raise InvalidRequest("invalid_grant", "code_verifier does not match code_challenge")
+            raise OAuthError("invalid_grant", "code_verifier does not match code_challenge")
         return grant
