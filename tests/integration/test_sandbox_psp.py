@@ -97,7 +97,7 @@ class Sandbox:
 async def _stripe(key: str, url: str) -> AsyncIterator[StripeClient]:
     connection = stripe.HTTPXClient()
     yield StripeClient(key, base_addresses={"api": url}, max_network_retries=0, http_client=connection)
-    await connection.close_async()
+    await connection.close_async()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
