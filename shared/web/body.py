@@ -174,12 +174,12 @@ def _finite(text: str) -> float:
 
 
 def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    level, depth = [value], 0
+    while level:
+        if depth == MAX_DEPTH and any(isinstance(entry, dict | list) for entry in level):
+            raise _Refused(_TOO_DEEP)
         level = [child for parent in level for child in _children(parent)]
-        if not level:
-            return
-    raise _Refused(_TOO_DEEP)
+        depth += 1
 
 
 def _children(parent: Any) -> Iterable[Any]:

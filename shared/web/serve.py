@@ -34,6 +34,12 @@ def serve(app: FastAPI, settings: CommonSettings, background: Sequence[Backgroun
 
     Background tasks start once the lifespan has started and the port is open.
     """
+    if code := asyncio.run(serve_async(app, settings, background)):
+        raise SystemExit(code)
+
+
+async def serve_async(app: FastAPI, settings: CommonSettings, background: Sequence[Background] = ()) -> int:
+    """Serve on the running loop; return the exit code."""
     config = uvicorn.Config(
         app,
         host=settings.http_host,
@@ -44,9 +50,8 @@ def serve(app: FastAPI, settings: CommonSettings, background: Sequence[Backgroun
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = Server(config, background)
-    asyncio.run(server.serve())
-    if server.exit_code:
-        raise SystemExit(server.exit_code)
+    await server.serve()
+    return server.exit_code
 
 
 class Server(uvicorn.Server):
