@@ -59,7 +59,7 @@ def role_environment(settings: Settings, name: str) -> dict[str, str]:
         "notifications": _notifications,
         "analytics": _analytics,
     }[role.service](settings)
-    return {**inherited(), **_common(settings, role), **specific, **settings.overrides}
+    return {**inherited(), **_common(settings, role), **_vault(settings, role), **specific, **settings.overrides}
 
 
 def sandbox_environment(settings: Settings, name: str) -> dict[str, str]:
@@ -100,8 +100,6 @@ def _common(settings: Settings, role: Role) -> dict[str, str]:
         "KAFKA_CREATE_TOPICS": "true",
         "KAFKA_IDEMPOTENCE": "true" if settings.broker_kind == "kafka" else "false",
         "MONGODB_URI": settings.mongo.uri(role.service),
-        "VAULT_MONGODB_URI": settings.mongo.uri("vault"),
-        "VAULT_KEYS": json.dumps({purpose: keys.vault[purpose] for purpose in role.purposes}),
         "JOURNAL_KEY": keys.journal[role.service],
         "HASH_KEY": keys.hash[role.service],
         "OIDC_ISSUER": settings.url("oidc"),
@@ -113,6 +111,13 @@ def _common(settings: Settings, role: Role) -> dict[str, str]:
         "DATA_DIR": str(settings.root / "data" / role.name),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _vault(settings: Settings, role: Role) -> dict[str, str]:
+    if not role.purposes:
+        return {}
+    keys = {purpose: settings.secrets.vault[purpose] for purpose in role.purposes}
+    return {"VAULT_MONGODB_URI": settings.mongo.uri("vault"), "VAULT_KEYS": json.dumps(keys)}
 
 
 def _intake(_: Settings) -> dict[str, str]:

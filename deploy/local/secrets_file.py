@@ -4,12 +4,10 @@ import base64
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deploy.local.roles import DATABASES, PURPOSES, SERVICES
-
-_Values = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -26,24 +24,25 @@ class StackSecrets:
 def load(path: Path) -> StackSecrets:
     """The secrets in `path`; the file is created with mode 0600 on the first call and never changed afterwards."""
     if not path.exists():
-        _write_private(path, json.dumps(_draw(), indent=2))
+        _write_private(path, json.dumps(asdict(draw()), indent=2))
     return StackSecrets(**json.loads(path.read_text()))
 
 
-def _draw() -> _Values:
+def draw() -> StackSecrets:
+    """New secrets for a new stack."""
     purposes = sorted({purpose for listed in PURPOSES.values() for purpose in listed})
-    return {
-        "mongo": {user: secrets.token_urlsafe(24) for user in ("root", *DATABASES)},
-        "vault": {purpose: _key() for purpose in purposes},
-        "journal": {service: _key() for service in SERVICES},
-        "hash": {service: _key() for service in SERVICES},
-        "tokens": {
+    return StackSecrets(
+        mongo={user: secrets.token_urlsafe(24) for user in ("root", *DATABASES)},
+        vault={purpose: _key() for purpose in purposes},
+        journal={service: _key() for service in SERVICES},
+        hash={service: _key() for service in SERVICES},
+        tokens={
             "register": secrets.token_urlsafe(24),
             "stripe_key": f"sk_test_{secrets.token_hex(16)}",
             "stripe_webhook": f"whsec_{secrets.token_hex(16)}",
             "mongo_keyfile": base64.b64encode(secrets.token_bytes(96)).decode(),
         },
-    }
+    )
 
 
 def _key() -> str:

@@ -160,17 +160,22 @@ class Stack:
 
     def restart(self, name: str) -> None:
         """End a process if it still runs, start it again with the same settings and wait until it is ready."""
-        process = self.process(name)
-        process.stop()
-        process.start()
+        self.process(name).stop()
+        self.respawn(name)
         self.wait_ready(name)
+
+    def respawn(self, name: str) -> None:
+        """Start a process that has ended again with the same settings, without waiting until it is ready."""
+        process = self.process(name)
+        if name == "broker":
+            # An emptied broker must be recognized as another cluster, so its id is chosen at each start.
+            process.launch = self.broker.program.launch()
+        process.start()
 
     def wipe_broker(self) -> None:
         """Bring the broker back empty, as a new cluster."""
-        process = self.process("broker")
-        process.stop()
+        self.process("broker").stop()
         self.broker.program.wipe()
-        self._processes["broker"] = ManagedProcess(self.broker.program.launch(), self.root)
         self.restart("broker")
 
     def stop(self) -> None:

@@ -72,7 +72,7 @@ class Supervisor:
 
     def _bring_back(self, name: str) -> None:
         try:
-            self._stack.process(name).start()
+            self._stack.respawn(name)
         except LocalError as error:
             self._stack.progress.warn(str(error))
 
