@@ -26,8 +26,8 @@ class Sink:
         message = EmailMessage()
         message["From"], message["To"] = "schalter@example.ch", recipient
         message["Subject"], message["Message-ID"] = "Ihr Antrag ist geprüft", message_id
-        message["Content-Language"] = "de"
         message.set_content("Grüezi Lea Muster\nNeues Dokument: http://127.0.0.1:9/dossiers/1 <b>")
+        message["Content-Language"] = "de"
         message.add_alternative("<p>Grüezi</p>", subtype="html")
         await aiosmtplib.send(message, hostname="127.0.0.1", port=self.smtp_port, timeout=3, start_tls=False)
 

@@ -1,121 +1,23 @@
-"""The sandbox payment processor, spoken to with Stripe's own library and watched through its webhooks."""
+"""The sandbox payment processor: sessions, payments, refunds and its page, through Stripe's own library."""
 
-import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 import stripe
-from fastapi import FastAPI, Request, Response
-from stripe import StripeClient
 
-from deploy.local.sandbox.psp import PspSettings, create_app
-from deploy.local.sandbox.testing import free_port, serving
+from tests.integration.sandbox_psp import Sandbox, running, stripe_client
 
-SECRET = "whsec_test"
-KEY = "sk_test_key"
 # Stripe's library hands httpx its body in a way that httpx has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>'.*:DeprecationWarning")
-
-
-@dataclass
-class Inbox:
-    """A webhook receiver: keeps raw deliveries and answers with `status`."""
-
-    status: int = 200
-    deliveries: list[tuple[bytes, str]] = field(default_factory=list)
-    changed: threading.Event = field(default_factory=threading.Event)
-
-    def app(self) -> FastAPI:
-        """The receiver as a real server would be."""
-        app = FastAPI()
-
-        @app.post("/hook")
-        async def receive(request: Request) -> Response:
-            self.deliveries.append((await request.body(), request.headers.get("stripe-signature", "")))
-            self.changed.set()
-            return Response(status_code=self.status)
-
-        return app
-
-    def events(self) -> list[stripe.Event]:
-        """The deliveries so far, each verified by Stripe's own code."""
-        return [stripe.Webhook.construct_event(body, signature, SECRET) for body, signature in self.deliveries]
-
-    def wait_for(self, done: Callable[[list[stripe.Event]], bool]) -> list[stripe.Event]:
-        """The events once `done` holds for them; fails after 10 s."""
-        deadline = time.monotonic() + 10
-        while not done(self.events()):
-            assert time.monotonic() < deadline, [event.type for event in self.events()]
-            self.changed.wait(0.2)
-            self.changed.clear()
-        return self.events()
-
-
-@dataclass
-class Sandbox:
-    """A running processor, Stripe's client for it, and what it delivered."""
-
-    url: str
-    stripe: StripeClient
-    control: httpx.Client
-    inbox: Inbox
-
-    async def session(self, amount: int = 4000, **changes: Any) -> Any:
-        """A checkout session as the payments service would open it."""
-        line = {
-            "price_data": {"currency": "chf", "unit_amount": amount, "product_data": {"name": "Hundesteuer 2026"}},
-            "quantity": 1,
-        }
-        options = {"idempotency_key": changes.pop("key")} if "key" in changes else {}
-        params: dict[str, Any] = {
-            "mode": "payment",
-            "line_items": [line],
-            "success_url": "http://127.0.0.1:9/done?session={CHECKOUT_SESSION_ID}",
-            "cancel_url": "http://127.0.0.1:9/cancelled",
-            "client_reference_id": "payment-1",
-            "metadata": {"dossier": "dossier-1"},
-            "locale": "de",
-        }
-        return await self.stripe.v1.checkout.sessions.create_async({**params, **changes}, options)  # type: ignore[arg-type]
-
-    def act(self, session: str, what: str, **body: Any) -> httpx.Response:
-        """One of the shortcuts: pay, decline, abandon."""
-        return self.control.post(f"/sandbox/sessions/{session}/{what}", json=body)
-
-    def entries(self) -> list[dict[str, Any]]:
-        """The ledger."""
-        return list(self.control.get("/sandbox/ledger").json()["entries"])
-
-
-@asynccontextmanager
-async def _stripe(key: str, url: str) -> AsyncIterator[StripeClient]:
-    connection = stripe.HTTPXClient()
-    yield StripeClient(key, base_addresses={"api": url}, max_network_retries=0, http_client=connection)
-    await connection.close_async()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
 async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
     """A processor with a webhook receiver, both on the loopback interface."""
-    inbox, port, hook_port = Inbox(), free_port(), free_port()
-    settings = PspSettings(
-        data_dir=tmp_path,
-        http_port=port,
-        stripe_api_key=KEY,
-        stripe_webhook_secret=SECRET,
-        webhook_url=f"http://127.0.0.1:{hook_port}/hook",
-        min_expires_seconds=1,
-    )
-    with serving(inbox.app(), hook_port), serving(create_app(settings), port) as url:
-        async with _stripe(KEY, url) as client:
-            with httpx.Client(base_url=url, timeout=10) as control:
-                yield Sandbox(url, client, control, inbox)
+    async with running(tmp_path) as started:
+        yield started
 
 
 async def test_session_keeps_what_it_was_given(sandbox: Sandbox) -> None:
@@ -232,7 +134,7 @@ async def test_refunds_never_exceed_what_was_paid(sandbox: Sandbox) -> None:
 
 async def test_errors_come_in_stripes_shape(sandbox: Sandbox) -> None:
     """Wrong key, unknown session, unknown parameter and bad amount raise Stripe's own exceptions."""
-    async with _stripe("sk_test_wrong", sandbox.url) as stranger:
+    async with stripe_client("sk_test_wrong", sandbox.url) as stranger:
         with pytest.raises(stripe.AuthenticationError):
             await stranger.v1.checkout.sessions.retrieve_async("cs_test_1")
     with pytest.raises(stripe.InvalidRequestError) as unknown:
@@ -244,87 +146,6 @@ async def test_errors_come_in_stripes_shape(sandbox: Sandbox) -> None:
     with pytest.raises(stripe.InvalidRequestError) as amount:
         await sandbox.session(amount=49)
     assert amount.value.code == "amount_too_small"
-
-
-async def test_webhook_is_repeated_until_accepted(sandbox: Sandbox) -> None:
-    """A receiver that answers 500 gets the same event again, and no more once it answers 200."""
-    sandbox.inbox.status = 500
-    session = await sandbox.session()
-    sandbox.act(session.id, "pay")
-    sandbox.inbox.wait_for(lambda events: len(events) >= 2)
-    sandbox.inbox.status = 200
-    events = sandbox.inbox.wait_for(lambda events: len(events) >= 3)
-    assert len({event.id for event in events}) == 1
-    (kept,) = _when(lambda: sandbox.control.get("/sandbox/events").json()["events"], _delivered)
-    assert kept["deliveries"][0]["last_result"] == "200"
-
-
-def _delivered(events: list[dict[str, Any]]) -> bool:
-    return all(delivery["state"] == "delivered" for event in events for delivery in event["deliveries"])
-
-
-def _when(read: Callable[[], Any], done: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + 10
-    while not done(value := read()):
-        assert time.monotonic() < deadline, value
-    return value
-
-
-async def test_duplicates_and_drops_are_counted(sandbox: Sandbox) -> None:
-    """One duplicated event arrives twice under one id; one dropped event never arrives though money moved."""
-    sandbox.control.put("/sandbox/faults", json={"duplicate_webhooks": 1})
-    sandbox.act((await sandbox.session()).id, "pay")
-    first, second = sandbox.inbox.wait_for(lambda events: len(events) == 2)
-    assert first.id == second.id
-    sandbox.control.put("/sandbox/faults", json={"drop_webhooks": 1})
-    silent, loud = await sandbox.session(), await sandbox.session()
-    sandbox.act(silent.id, "pay")
-    sandbox.act(loud.id, "pay")
-    events = sandbox.inbox.wait_for(lambda events: len(events) == 3)
-    assert {event.data.object["id"] for event in events[2:]} == {loud.id}
-    assert len(sandbox.entries()) == 3
-
-
-@pytest.mark.parametrize("how", ["wrong_secret", "unsigned", "stale", "tampered"])
-async def test_forged_webhooks_fail_verification(sandbox: Sandbox, how: str) -> None:
-    """Each kind of forgery reaches the receiver and is refused by Stripe's own verification."""
-    session = await sandbox.session()
-    answer = sandbox.control.post("/sandbox/forge", json={"session": session.id, "how": how})
-    assert answer.json() == {"status": 200}
-    ((body, signature),) = sandbox.inbox.deliveries
-    with pytest.raises(stripe.SignatureVerificationError):
-        stripe.Webhook.construct_event(body, signature, SECRET)
-    assert sandbox.entries() == []
-
-
-async def test_lost_answer_is_settled_by_repeating_the_key(sandbox: Sandbox) -> None:
-    """After a connection that broke once the work was done, the same key finds the one session made."""
-    sandbox.control.put("/sandbox/faults", json={"lose_answers": 1.0})
-    with pytest.raises(stripe.APIConnectionError):
-        await sandbox.session(key="k1")
-    sandbox.control.delete("/sandbox/faults")
-    again = await sandbox.session(key="k1")
-    sessions = sandbox.control.get("/sandbox/sessions").json()["sessions"]
-    assert [session["id"] for session in sessions] == [again.id]
-
-
-async def test_outage_raises_an_api_error(sandbox: Sandbox) -> None:
-    """An asked-for 503 is an APIError to Stripe's library, and nothing is made."""
-    sandbox.control.put("/sandbox/faults", json={"error_rate": 1.0, "status": 503})
-    with pytest.raises(stripe.APIError):
-        await sandbox.session()
-    assert sandbox.control.get("/sandbox/sessions").json()["sessions"] == []
-
-
-async def test_rejection_faults_decline_and_fail_refunds(sandbox: Sandbox) -> None:
-    """With `reject` a good card is declined; with `reject_refunds` a refund fails and the ledger keeps the payment."""
-    session = await sandbox.session()
-    sandbox.control.put("/sandbox/faults", json={"reject": True})
-    assert sandbox.act(session.id, "pay").json()["paid"] is False
-    sandbox.control.put("/sandbox/faults", json={"reject_refunds": True})
-    intent = sandbox.act(session.id, "pay").json()["session"]["payment_intent"]
-    assert (await sandbox.stripe.v1.refunds.create_async({"payment_intent": intent})).status == "failed"
-    assert [entry["kind"] for entry in sandbox.entries()] == ["payment"]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ class SandboxSettings(BaseSettings):
     http_port: int = 0
     data_dir: Path = Path(".local/sandbox")
     environment: Literal["development"] = "development"
-    public_url: str = ""
+    sandbox_public_url: str = ""
 
     def origin(self) -> str:
         """The address browsers use, without a trailing slash."""
-        return (self.public_url or f"http://{self.http_host}:{self.http_port}").rstrip("/")
+        return (self.sandbox_public_url or f"http://{self.http_host}:{self.http_port}").rstrip("/")

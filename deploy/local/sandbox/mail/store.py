@@ -22,7 +22,7 @@ _SHOWN = "number, received_at, message_id, sender, recipients, subject, language
 
 @dataclass(frozen=True)
 class Message:
-    """One received message; `recipients` are those of the envelope, `language` is its Content-Language."""
+    """One received message; `recipients` are those of the envelope, `language` its Content-Language."""
 
     number: int
     received_at: str
@@ -65,7 +65,7 @@ class Mailbox:
                 sender,
                 json.dumps(recipients),
                 str(parsed.get("Subject", "")),
-                str(parsed.get("Content-Language", "")),
+                _language(parsed),
                 _readable(parsed),
                 raw,
             ),
@@ -105,6 +105,12 @@ class Mailbox:
 
 def _message(row: sqlite3.Row) -> Message:
     return Message(**{**dict(row), "recipients": json.loads(row["recipients"])})
+
+
+def _language(parsed: EmailMessage) -> str:
+    """Content-Language of the message, else of its text: mail libraries move it there in multipart messages."""
+    places = (parsed, parsed.get_body(("plain", "html")))
+    return next((str(place["Content-Language"]) for place in places if place and place["Content-Language"]), "")
 
 
 def _readable(parsed: EmailMessage) -> str:
