@@ -17,6 +17,7 @@ LABELS = 58.0
 _BOTTOM = PAGE_HEIGHT - 26
 _BOX = 44.0
 _CODE = 30.0
+_ASIDE = 62.0
 _ZURICH = ZoneInfo("Europe/Zurich")
 
 
@@ -131,8 +132,12 @@ class Letter:
 
 def head(sheet: Sheet, name: str, below: Sequence[str], aside: Sequence[str]) -> None:
     """Draw the head of a first page: who writes on the left, how to reach them on the right."""
+    room = WIDTH - _ASIDE if aside else WIDTH
     with sheet.tagged("P"):
-        sheet.type_size(15, bold=True, colour=ACCENT)
+        for size in (15, 13, 11, 9, 7):
+            sheet.type_size(size, bold=True, colour=ACCENT)
+            if sheet.get_string_width(name) <= room:
+                break
         sheet.put(LEFT, 18, name)
         sheet.type_size(10)
         sheet.block(LEFT, 25.2, below, 14)
