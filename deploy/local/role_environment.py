@@ -95,7 +95,8 @@ def _common(settings: Settings, role: Role) -> dict[str, str]:
         "HTTP_PORT": str(settings.port(role.name)),
         "LOG_LEVEL": "INFO",
         "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap,
-        "KAFKA_PARTITIONS": "6",
+        # Asking the embedded broker about a missing topic creates it, always with 4 partitions.
+        "KAFKA_PARTITIONS": "6" if settings.broker_kind == "kafka" else "4",
         "KAFKA_REPLICATION": "1",
         "KAFKA_CREATE_TOPICS": "true",
         "KAFKA_IDEMPOTENCE": "true" if settings.broker_kind == "kafka" else "false",

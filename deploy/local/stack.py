@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from deploy.local import broker as brokers
-from deploy.local import mongo, preflight, processes, secrets_file
+from deploy.local import mongo, preflight, processes, secrets_file, topics
 from deploy.local.errors import LocalError
 from deploy.local.health import is_ready
 from deploy.local.lock import StackLock
@@ -20,6 +20,7 @@ from deploy.local.processes import Launch, ManagedProcess
 from deploy.local.progress import Progress, silent
 from deploy.local.role_environment import Settings, role_environment, sandbox_environment
 from deploy.local.roles import ROLES, SANDBOXES
+from shared.errors import DossierbusError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INFRASTRUCTURE = ("mongo", "broker")
@@ -117,6 +118,7 @@ class Stack:
         try:
             self.start_infrastructure()
             self._together(self.start_role, SANDBOXES)
+            self.create_topics()
             self._together(self.start_role, self.roles)
         except BaseException:
             self.stop()
@@ -132,6 +134,14 @@ class Stack:
         preflight.require_disk(self.root)
         preflight.require_free_ports({name: self.base_port + offset for name, offset in OFFSETS.items()})
         self._together(self.start_role, INFRASTRUCTURE)
+
+    def create_topics(self) -> None:
+        """Create the topics that are missing. Raises LocalError when the broker refuses."""
+        with self.progress.step("topics"):
+            try:
+                topics.create(self.env_for("intake-api"))
+            except DossierbusError as error:
+                raise LocalError(f"The topics could not be created: {error}.") from error
 
     def start_role(self, name: str, environment: Mapping[str, str] | None = None) -> None:
         """Start one role, sandbox, `mongo` or `broker` and wait until it is ready; `environment` overrides."""

@@ -21,6 +21,7 @@ from deploy.local import broker, kafka_probe, lock, processes
 from deploy.local.errors import LocalError
 from deploy.local.ports import OFFSETS, port_of
 from deploy.local.stack import Stack
+from shared.contracts.topics import all_topics
 
 BASE = 24200 + os.getpid() % 20 * 200
 COUNT = 50
@@ -158,6 +159,15 @@ def test_embedded_broker_carries_records_and_forgets_them(embedded: Stack) -> No
     before = kafka_probe.cluster_id(port_of("broker", BASE))
     embedded.restart("broker")
     assert kafka_probe.cluster_id(port_of("broker", BASE)) not in (None, before)
+
+
+@pytest.mark.parametrize("kind", ["embedded", "stack"])
+def test_topics_are_created_once_and_for_all(kind: str, request: pytest.FixtureRequest) -> None:
+    """On either broker all topics are there afterwards, and creating them again changes nothing."""
+    stack: Stack = request.getfixturevalue(kind)
+    stack.create_topics()
+    stack.create_topics()
+    assert set(asyncio.run(_topics(stack.bootstrap))) == {topic.name for topic in all_topics(())}
 
 
 def test_embedded_broker_refuses_idempotent_producers(embedded: Stack) -> None:

@@ -60,6 +60,12 @@ def test_embedded_broker_runs_without_idempotence() -> None:
     assert values == ["true", "false"]
 
 
+def test_partitions_of_the_embedded_broker() -> None:
+    """Kafka has 6 partitions a topic; the embedded broker makes 4 whenever it is asked about a missing topic."""
+    values = [role_environment(_settings(kind), "intake-api")["KAFKA_PARTITIONS"] for kind in ("kafka", "embedded")]
+    assert values == ["6", "4"]
+
+
 def test_overrides_win() -> None:
     """What a test asks for replaces what is derived, for roles and sandboxes."""
     settings = _settings(overrides={"DEADLINE_SCALE": "0.1", "HTTP_HOST": "127.0.0.2"})
