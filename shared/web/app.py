@@ -11,6 +11,7 @@ import httpx
 from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse
 from fastapi.routing import RouteContext, iter_route_contexts
+from fastapi.telemetry import TelemetryConfig
 
 from shared.auth import TokenVerifier, public
 from shared.environment import Environment, SystemEnvironment
@@ -58,6 +59,16 @@ _PROBLEM_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+# FastAPI's own spans and logs carry addresses, queries and exception messages; ours carry the route's template.
+_OWN_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+
+
 class _App(FastAPI):
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -90,6 +101,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_OWN_TELEMETRY,
     )
     app.state.verifier = verifier or TokenVerifier(
         settings.oidc_issuer, settings.oidc_audience, http, environment or SystemEnvironment()

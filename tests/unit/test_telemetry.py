@@ -108,8 +108,8 @@ def test_a_broken_traceparent_starts_a_new_trace(parent: str | None) -> None:
 
 def test_a_failing_span_names_the_type_of_the_error_only() -> None:
     """No message, no stack with values, no attribute that is not on the list."""
-    mail = {"email": "lea@example.ch"}
-    with recorded_spans() as exporter, pytest.raises(ValueError, match="Lea"), span_from(None, "handle", **mail):
+    failing = span_from(None, "handle", email="lea@example.ch")
+    with recorded_spans() as exporter, pytest.raises(ValueError, match="Lea"), failing:
         raise ValueError("Lea Muster")
     (span,) = exporter.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR

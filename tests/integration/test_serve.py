@@ -1,0 +1,218 @@
+"""A role as a real process: start, background tasks, signals and exit codes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+KEY = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
+
+ROLE = """
+import asyncio, logging
+from contextlib import asynccontextmanager
+from fastapi import Depends
+from fastapi.responses import StreamingResponse
+from shared.auth import public
+from shared.errors import BrokerReplaced
+from shared.settings import CommonSettings, load
+from shared.telemetry import configure
+from shared.web.app import create_app
+from shared.web.serve import serve
+
+log = logging.getLogger("services.test")
+trigger = asyncio.Event()
+
+@asynccontextmanager
+async def lifespan(app):
+    {start}
+    log.info("opened")
+    yield
+    log.info("closed")
+
+async def background():
+    log.info("working")
+    try:
+        await trigger.wait()
+        raise {failure}
+    finally:
+        log.info("stopped_working")
+
+settings = load(CommonSettings)
+configure(settings, "test.worker")
+app = create_app("Test", "test", settings=settings, lifespan=lifespan)
+
+@app.post("/fail", dependencies=[Depends(public("a test"))])
+async def fail() -> None:
+    trigger.set()
+
+@app.get("/endless", dependencies=[Depends(public("a test"))])
+async def endless() -> StreamingResponse:
+    async def ticks():
+        while True:
+            yield b": tick\\n\\n"
+            await asyncio.sleep(0.05)
+    return StreamingResponse(ticks(), media_type="text/event-stream")
+
+serve(app, settings, [background])
+"""
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Role:
+    """A running role and what it printed."""
+
+    def __init__(self, port: int, process: subprocess.Popen[str]) -> None:
+        self.base = f"http://127.0.0.1:{port}"
+        self.process = process
+
+    def wait_ready(self) -> None:
+        """Wait until the port answers."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                httpx.get(f"{self.base}/health/ready", timeout=1)
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return
+        pytest.fail(f"the role did not start: {self.process.communicate()}")
+
+    def end(self) -> tuple[int, list[str], list[dict[str, object]]]:
+        """Wait for the end: exit code, events of our own loggers in order, all log lines."""
+        output, errors = self.process.communicate(timeout=20)
+        assert errors == ""
+        lines = [json.loads(line) for line in output.splitlines()]
+        return self.process.returncode, [line["event"] for line in lines if line["logger"] == "services.test"], lines
+
+
+@contextmanager
+def running(failure: str = "RuntimeError", start: str = "pass", **variables: str) -> Iterator[Role]:
+    """Start the role with settings; whatever happens, it is gone afterwards."""
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HTTP_PORT": str(port), "MONGODB_URI": "mongodb://x/y",
+        "JOURNAL_KEY": KEY, "HASH_KEY": KEY, "OIDC_ISSUER": "http://127.0.0.1:9", **variables,
+    }  # fmt: skip
+    program = textwrap.dedent(ROLE).replace("{failure}", failure).replace("{start}", start)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        yield Role(port, process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_ends_in_order_with_code_0(number: signal.Signals) -> None:
+    """Background first, then the lifespan: nothing works on what is already closed."""
+    with running() as role:
+        role.wait_ready()
+        role.process.send_signal(number)
+        code, events, _ = role.end()
+    assert code == 0
+    assert events == ["opened", "working", "stopped_working", "closed"]
+
+
+def test_an_open_stream_does_not_hold_up_the_end() -> None:
+    """Endless streams are cut after the grace period."""
+    with running() as role:
+        role.wait_ready()
+        with httpx.stream("GET", f"{role.base}/endless", timeout=20) as stream:
+            chunks = stream.iter_raw()
+            next(chunks)
+            role.process.send_signal(signal.SIGTERM)
+            with pytest.raises(httpx.TransportError):
+                list(chunks)
+        code, events, _ = role.end()
+    assert (code, events[-1]) == (0, "closed")
+
+
+@pytest.mark.parametrize(("failure", "code"), [("RuntimeError('Lea Muster')", 1), ("BrokerReplaced()", 75)])
+def test_a_failing_background_task_ends_the_process(failure: str, code: int) -> None:
+    """No half-alive role: the process closes and says by its code what the supervisor should think."""
+    with running(failure) as role:
+        role.wait_ready()
+        httpx.post(f"{role.base}/fail", timeout=5)
+        ended, events, lines = role.end()
+    assert ended == code
+    assert events == ["opened", "working", "stopped_working", "closed"]
+    assert "Lea" not in str(lines)
+    assert code in [line.get("exit_code") for line in lines]
+
+
+def test_a_failing_start_is_told_without_data() -> None:
+    """A lifespan that raises ends the process; the log names type and place only."""
+    with running(start="raise ValueError('mongodb://user:geheim@host')") as role:
+        code, _, lines = role.end()
+    assert code == 3
+    assert "geheim" not in str(lines)
+    assert [line["error"] for line in lines if line["event"] == "lifespan_failed"] == ["ValueError"]
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A collector that takes nothing."""
+
+    batches = 0
+
+    def do_POST(self) -> None:
+        """Count and refuse."""
+        type(self).batches += 1
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_error(400)
+
+    def log_message(self, *args: object) -> None:
+        """Stay quiet."""
+
+
+def test_a_collector_that_fails_neither_blocks_nor_spams() -> None:
+    """Batch after batch fails: requests are answered all the same, and one warning is logged."""
+    collector = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=collector.serve_forever, daemon=True).start()
+    try:
+        with running(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.server_port}") as role:
+            role.wait_ready()
+            deadline = time.monotonic() + 20
+            while Refusing.batches < 3 and time.monotonic() < deadline:
+                assert httpx.get(f"{role.base}/openapi.json", timeout=2).status_code == 200
+                time.sleep(0.05)
+            role.process.send_signal(signal.SIGTERM)
+            code, _, lines = role.end()
+    finally:
+        collector.shutdown()
+        collector.server_close()
+    assert Refusing.batches >= 3
+    assert code == 0
+    assert [line["event"] for line in lines if line["level"] in ("WARNING", "ERROR")] == ["trace_export_failing"]
+
+
+def test_a_collector_that_is_away_does_not_hold_up_the_end() -> None:
+    """With nobody at the address, the last spans are given up and the process ends at once."""
+    with running(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}") as role:
+        role.wait_ready()
+        assert httpx.get(f"{role.base}/openapi.json", timeout=2).status_code == 200
+        role.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        code, _, _ = role.end()
+    assert code == 0
+    assert time.monotonic() - began < 8
