@@ -44,7 +44,8 @@ def choose(wish: str, genuine: Callable[[], kafka.Kafka], fallback: Callable[[],
     except LocalError as error:
         if wish == "kafka":
             raise LocalError(
-                f"Apache Kafka cannot be had here. {error}: see `./dev help`, or use --broker auto."
+                f"Apache Kafka cannot be had here. {error}: give this machine access to repo1.maven.org, "
+                "or name a mirror in DOSSIERBUS_MAVEN_URL, or use --broker auto."
             ) from error
         return Broker("embedded", f"Embedded broker (in memory, for a first look only), because: {error}.", fallback())
     return Broker("kafka", f"Apache Kafka {program.version}.", program)

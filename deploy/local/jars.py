@@ -66,7 +66,7 @@ def fetch(jars: Sequence[Jar]) -> list[Path]:
         try:
             _download(missing, store)
         except OSError as error:
-            _copy_with_maven(missing, store, str(error))
+            _copy_with_maven(missing, store, str(getattr(error, "reason", error)))
     return [store / jar.path for jar in jars]
 
 
