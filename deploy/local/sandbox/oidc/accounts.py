@@ -13,11 +13,11 @@ _RESIDENTS_SHOWN = 12
 
 @dataclass(frozen=True)
 class Account:
-    """A login. `roles` are the product's scopes it may be granted."""
+    """A login. `role` is the one scope of the product it may be granted."""
 
     subject: str
     name: str
-    roles: frozenset[str]
+    role: str
     person: Person | None = None
     claims: dict[str, Any] = field(default_factory=dict)
 
@@ -56,12 +56,12 @@ def identity_claims(account: Account, scopes: frozenset[str], acr: str) -> dict[
 
 def _resident(person: Person) -> Account:
     name = f"{person.first_name} {person.official_name}"
-    return Account(f"person-{person.local_person_id}", name, frozenset({"citizen"}), person)
+    return Account(f"person-{person.local_person_id}", name, "citizen", person)
 
 
 _STAFF = (
-    Account("caseworker-1", "Ursina Amtsmann", frozenset({"caseworker"})),
-    Account("caseworker-2", "Reto Schalter", frozenset({"caseworker"})),
-    Account("operator-1", "Chiara Betrieb", frozenset({"operator"})),
-    Account("agency-1", "Kantonales Amt", frozenset({"agency"}), claims={"agency": "kanton-lu-steuern"}),
+    Account("caseworker-1", "Ursina Amtsmann", "caseworker"),
+    Account("caseworker-2", "Reto Schalter", "caseworker"),
+    Account("operator-1", "Chiara Betrieb", "operator"),
+    Account("agency-1", "Kantonales Amt", "agency", claims={"agency": "kanton-lu-steuern"}),
 )

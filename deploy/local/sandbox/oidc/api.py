@@ -78,7 +78,7 @@ class Provider:
         account = find_account(grant.subject)
         if account is None:
             raise OAuthError("invalid_grant", "the account is gone")
-        scopes = grant.request.scopes & (IDENTITY_SCOPES | account.roles)
+        scopes = grant.request.scopes & (IDENTITY_SCOPES | {account.role})
         now = int(time.time())
         identity = {
             "iss": self.issuer,
@@ -150,7 +150,7 @@ def _add_documents(app: FastAPI, provider: Provider) -> None:
 
     @app.get("/sandbox/accounts")
     async def list_accounts() -> dict[str, Any]:
-        listed = [{"sub": a.subject, "name": a.name, "roles": sorted(a.roles)} for a in accounts()]
+        listed = [{"sub": a.subject, "name": a.name, "role": a.role} for a in accounts()]
         return {"accounts": listed}
 
 

@@ -2,6 +2,9 @@
 
 LOGIN = {
     "de": {
+        "caseworker": "Sachbearbeitung",
+        "operator": "Betrieb",
+        "agency": "Amtsstelle",
         "title": "Testanmeldung",
         "notice": "Entwicklungsumgebung: erfundene Personen, kein Passwort.",
         "person": "Anmelden als",
@@ -16,6 +19,9 @@ LOGIN = {
         "refused": "Diese Anmeldung ist nicht möglich",
     },
     "fr": {
+        "caseworker": "collaboration spécialisée",
+        "operator": "exploitation",
+        "agency": "service administratif",
         "title": "Connexion de test",
         "notice": "Environnement de développement : personnes fictives, sans mot de passe.",
         "person": "Se connecter en tant que",
@@ -30,6 +36,9 @@ LOGIN = {
         "refused": "Cette connexion n’est pas possible",
     },
     "it": {
+        "caseworker": "collaborazione specialistica",
+        "operator": "esercizio",
+        "agency": "ufficio",
         "title": "Accesso di prova",
         "notice": "Ambiente di sviluppo: persone inventate, nessuna password.",
         "person": "Accedere come",
@@ -44,6 +53,9 @@ LOGIN = {
         "refused": "Questo accesso non è possibile",
     },
     "en": {
+        "caseworker": "case worker",
+        "operator": "operator",
+        "agency": "agency",
         "title": "Test login",
         "notice": "Development environment: invented people, no password.",
         "person": "Log in as",
