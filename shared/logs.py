@@ -6,6 +6,7 @@ foreign libraries that may carry data, nor the message of an exception: type and
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import sys
@@ -74,7 +75,7 @@ def configure_logs(role: str, level: str) -> None:
 
 def event_text(record: logging.LogRecord) -> str:
     """What happened, in one line; arguments are filled in for infrastructure libraries only, exceptions by type."""
-    template = str(record.msg) if not isinstance(record.msg, BaseException) else type(record.msg).__name__
+    template = str(_no_exception(record.msg))
     if record.args and record.name.startswith(_INFRASTRUCTURE):
         try:
             template = template % _harmless(record.args)
@@ -106,6 +107,8 @@ def _harmless(args: Any) -> Any:
 
 
 def _no_exception(value: object) -> object:
+    if isinstance(value, OSError) and value.errno is not None:
+        return f"{type(value).__name__} {errno.errorcode.get(value.errno, value.errno)}"
     return type(value).__name__ if isinstance(value, BaseException) else value
 
 

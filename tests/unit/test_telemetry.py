@@ -66,6 +66,7 @@ def test_an_exception_is_its_type_and_stack() -> None:
         ),
         ("uvicorn.error", "%d tasks", ("Lea",), "%d tasks"),
         ("services.x", ValueError("Lea"), (), "ValueError"),
+        ("uvicorn.error", OSError(98, "Lea"), (), "OSError EADDRINUSE"),
     ],
 )
 def test_foreign_messages_bring_no_data(name: str, message: Any, args: tuple[object, ...], shown: str) -> None:
