@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 
-from tests.integration.sandbox_psp import SECRET, Sandbox, running
+from tests.integration.sandbox_psp import KEY, SECRET, Sandbox, running
 
 # Stripe's library hands httpx its body in a way that httpx has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>'.*:DeprecationWarning")
@@ -81,6 +82,25 @@ async def test_lost_answer_is_settled_by_repeating_the_key(sandbox: Sandbox) -> 
     again = await sandbox.session(key="k1")
     sessions = sandbox.control.get("/sandbox/sessions").json()["sessions"]
     assert [session["id"] for session in sessions] == [again.id]
+
+
+async def test_caller_who_gives_up_has_ordered_all_the_same(sandbox: Sandbox) -> None:
+    """A request whose caller timed out is carried out after the hang; repeating its key finds the one session."""
+    sandbox.control.put("/sandbox/faults", json={"hang_seconds": 0.6})
+    form = {
+        "mode": "payment",
+        "success_url": "http://127.0.0.1:9/done",
+        "line_items[0][price_data][currency]": "chf",
+        "line_items[0][price_data][unit_amount]": "2500",
+        "line_items[0][price_data][product_data][name]": "Hundesteuer",
+    }
+    headers = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": "k1"}
+    with pytest.raises(httpx.ReadTimeout):
+        sandbox.control.post("/v1/checkout/sessions", data=form, headers=headers, timeout=0.2)
+    (made,) = _when(lambda: sandbox.control.get("/sandbox/sessions").json()["sessions"], bool)
+    sandbox.control.delete("/sandbox/faults")
+    again = sandbox.control.post("/v1/checkout/sessions", data=form, headers=headers)
+    assert again.json()["id"] == made["id"]
 
 
 async def test_outage_raises_an_api_error(sandbox: Sandbox) -> None:

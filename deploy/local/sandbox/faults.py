@@ -22,7 +22,9 @@ class Faults(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    hang_seconds: float = Field(default=0.0, ge=0, description="wait before the request is carried out")
+    hang_seconds: float = Field(
+        default=0.0, ge=0, description="wait before the request is carried out, even if the caller gives up"
+    )
     error_rate: float = Field(default=0.0, ge=0, le=1, description="share of requests answered with `status`, undone")
     status: int = Field(default=500, ge=400, le=599, description="the status of such an answer")
     lose_answers: float = Field(
@@ -76,6 +78,8 @@ class FaultMiddleware:
             await self.app(scope, receive, send)
             return
         if faults.hang_seconds:
+            # Taken in first: a caller who loses patience meanwhile has sent the request all the same.
+            receive = await _taken_in(receive)
             await asyncio.sleep(faults.hang_seconds)
         if _CHANCE.random() < faults.error_rate:
             await JSONResponse(self.error_body(faults.status), faults.status)(scope, receive, send)
@@ -84,6 +88,18 @@ class FaultMiddleware:
             await _cut_off(send)
         else:
             await self.app(scope, receive, send)
+
+
+async def _taken_in(receive: Receive) -> Receive:
+    """Read the whole request now; the returned function hands it out later."""
+    messages = [await receive()]
+    while messages[-1].get("more_body"):
+        messages.append(await receive())
+
+    async def replay() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return replay
 
 
 async def _discard(message: Message) -> None:
