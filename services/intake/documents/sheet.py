@@ -1,7 +1,9 @@
 """The sheet: an A4 page in PDF/A-2u with embedded fonts, tags for screen readers, and codes drawn as vectors.
 
 Owns everything about the file format: fonts, colour profile, dates, metadata, tagging. Never knows what a document
-says. All lengths are millimetres from the top left corner, all sizes of type are points.
+says. All lengths are millimetres from the top left corner, all sizes of type are points. The fonts are Liberation Sans
+(SIL Open Font License 1.1, `fonts/OFL.txt`), one of the families that the Style Guide QR-bill allows; `srgb.icc` is the
+sRGB profile that Little CMS generates, with a fixed date.
 """
 
 from collections.abc import Iterator, Sequence
