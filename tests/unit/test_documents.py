@@ -192,6 +192,15 @@ def test_the_day_of_issue_is_the_day_in_zurich() -> None:
     assert "Emmen, le 22 novembre 2026" in words(render("residence-certificate", RESIDENCE, "fr"))
 
 
+@pytest.mark.parametrize(
+    ("language", "written"),
+    [("de", "1. August 2019"), ("fr", "1er août 2019"), ("it", "1° agosto 2019"), ("en", "1 August 2019")],
+)
+def test_days_are_written_as_the_language_does(language: Language, written: str) -> None:
+    """The first of a month has its own way of writing in French and Italian."""
+    assert written in words(render("residence-certificate", RESIDENCE, language))
+
+
 def test_an_extract_without_entries_says_so() -> None:
     """No entry is stated in words, with the five years and the day of the register."""
     page = words(render("debt-register-extract", DEBT, "de"))

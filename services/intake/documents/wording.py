@@ -30,8 +30,10 @@ class Wording:
         return texts()[key][self.language].format(**values)
 
     def day(self, day: date) -> str:
-        """Write a day out, for example `1. August 2026`, `1 août 2026`, `1 August 2026`."""
-        return format_date(day, format="long", locale="en_GB" if self.language == "en" else f"{self.language}_CH")
+        """Write a day out, for example `1. August 2026`, `1er août 2026`, `1° agosto 2026`, `1 August 2026`."""
+        written = format_date(day, format="long", locale="en_GB" if self.language == "en" else f"{self.language}_CH")
+        first = {"fr": "1er", "it": "1°"}.get(self.language) if day.day == 1 else None
+        return f"{first}{written[1:]}" if first else written
 
 
 @lru_cache(maxsize=1)
