@@ -3,12 +3,15 @@
 The subject is the id of the requesting event (`<dossier>:<sequence>`), the Kafka key the dossier's id.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from shared.contracts.dossier import PaymentMethod
 from shared.contracts.event import Code, Event, Rappen, Step
+from shared.contracts.status import Language
+
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")]
 
 
 class PaymentOpened(Event, aggregate="payment"):
@@ -18,6 +21,9 @@ class PaymentOpened(Event, aggregate="payment"):
     amount: Rappen
     currency: Literal["CHF"]
     method: PaymentMethod
+    purpose: Code | None = Field(default=None, description="What is paid: the municipal service's id.")
+    language: Language | None = None
+    pay_by: str | None = Field(default=None, description="RFC 3339; afterwards the attempt expires.")
 
 
 class CheckoutCreated(Event, aggregate="payment"):
@@ -26,6 +32,16 @@ class CheckoutCreated(Event, aggregate="payment"):
     step: Step
     url: str = Field(max_length=2048)
     expires_at: str
+    session: str = Field(default="", max_length=255, description="The provider's id of the checkout.")
+
+
+class CheckoutClosureRequested(Event, aggregate="payment"):
+    """The checkout is to take no money any more; the provider is asked to close it, then the payment ends."""
+
+    step: Step
+    session: str = Field(max_length=255)
+    because: Literal["cancelled", "declined"]
+    reason: Code
 
 
 class InvoiceIssued(Event, aggregate="payment"):
@@ -77,3 +93,21 @@ class PaymentRefunded(Event, aggregate="payment"):
     step: Step
     amount: Rappen
     currency: Literal["CHF"]
+
+
+class RefundRequested(Event, aggregate="payment"):
+    """Money was taken that is not owed (any more); all of it is to go back."""
+
+    step: Step
+    amount: Rappen
+    currency: Currency
+    reason: Code
+
+
+class RefundReferred(Event, aggregate="payment"):
+    """Money that is to go back cannot go by itself; the finance office returns it by hand."""
+
+    step: Step
+    amount: Rappen
+    currency: Currency
+    reason: Code
