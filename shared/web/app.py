@@ -17,7 +17,7 @@ from shared.auth import TokenVerifier, public
 from shared.environment import Environment, SystemEnvironment
 from shared.settings import CommonSettings
 from shared.web import handlers, health
-from shared.web.body import StrictJsonBody
+from shared.web.body import RawBodies, StrictJsonBody
 from shared.web.observe import Observe
 from shared.web.problems import MEDIA_TYPE
 
@@ -86,10 +86,12 @@ def create_app(
     checks: health.Checks | None = None,
     environment: Environment | None = None,
     verifier: TokenVerifier | None = None,
+    raw_bodies: RawBodies | None = None,
 ) -> FastAPI:
     """The application of a role: problems, strict JSON, probes, OpenAPI at `/openapi.json`, access log and traces.
 
-    `checks` name what `/health/ready` asks; tests give their own `environment` and `verifier`.
+    `checks` name what `/health/ready` asks; `raw_bodies` the routes that read other bodies than strict JSON; tests
+    give their own `environment` and `verifier`.
     """
     http = httpx.AsyncClient()
     app = _App(
@@ -109,7 +111,7 @@ def create_app(
     handlers.install(app)
     app.include_router(health.router(checks or {}))
     _serve_openapi(app)
-    app.add_middleware(StrictJsonBody)
+    app.add_middleware(StrictJsonBody, raw_bodies=raw_bodies)
     app.add_middleware(Observe, owner=app, service=service, strict_transport=settings.environment == "production")
     return app
 

@@ -1,14 +1,16 @@
 """Request bodies: JSON only, at most 1 MiB, strict. A pure ASGI middleware that reads a body once and hands it on.
 
-Refused with 400: malformed JSON, a name twice in an object, NaN and infinities, lone surrogates, more than 32 levels.
+A route that must see the bytes themselves (a signed webhook, an XML file) is listed in `raw_bodies` with the media
+types it takes; only its size is checked here. Else refused with 400: malformed JSON, a name twice in an object, NaN and
+infinities, lone surrogates, more than 32 levels.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
-from typing import Any, Final, NoReturn
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NoReturn, TypeAlias
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +21,9 @@ from shared.web.problems import MalformedJson, Problem, TooLarge, UnsupportedMed
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
+
+RawBodies: TypeAlias = Mapping[str, Collection[str]]
+"""Full path of a route -> media types whose bodies it gets unread."""
 
 _NOT_JSON = texts(
     "Erwartet wird JSON nach RFC 8259 in UTF-8.",
@@ -50,12 +55,6 @@ _LIMIT = texts(
     "È atteso al massimo 1 MiB.",
     "Expected up to 1 MiB.",
 )
-_MEDIA = texts(
-    "Erwartet wird Content-Type: application/json.",
-    "Content-Type: application/json est attendu.",
-    "È atteso Content-Type: application/json.",
-    "Expected Content-Type: application/json.",
-)
 
 
 class _Refused(ValueError):  # noqa: N818 - local to this module
@@ -71,8 +70,9 @@ class _Disconnected(Exception):  # noqa: N818 - local to this module
 class StrictJsonBody:
     """Checks each request's body before the application sees it; the same bytes are handed on."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, raw_bodies: RawBodies | None = None) -> None:
         self._app = app
+        self._raw_bodies = raw_bodies or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the body or hand it on."""
@@ -80,7 +80,7 @@ class StrictJsonBody:
             await self._app(scope, receive, send)
             return
         try:
-            body = await _checked_body(scope, receive)
+            body = await _checked_body(scope, receive, self._raw_bodies.get(scope["path"]))
         except _Disconnected:
             return
         except Problem as problem:
@@ -111,7 +111,7 @@ def _announces_body(scope: Scope) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers or "content-type" in headers
 
 
-async def _checked_body(scope: Scope, receive: Receive) -> bytes:
+async def _checked_body(scope: Scope, receive: Receive, raw: Collection[str] | None) -> bytes:
     headers = Headers(scope=scope)
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length[:12]) > MAX_BODY_BYTES:
@@ -120,11 +120,27 @@ async def _checked_body(scope: Scope, receive: Receive) -> bytes:
     if not body:
         return body
     media_type, _, parameters = headers.get("content-type", "").partition(";")
+    media_type = media_type.strip().lower()
     charset = parameters.strip().lower().replace('"', "")
-    if media_type.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-        raise UnsupportedMediaType(_MEDIA, headers={"Accept": "application/json"})
+    if raw is not None:
+        if media_type not in raw:
+            raise _unsupported(raw)
+        return body
+    if media_type != "application/json" or charset not in ("", "charset=utf-8"):
+        raise _unsupported(("application/json",))
     strict_json(body)
     return body
+
+
+def _unsupported(accepted: Collection[str]) -> UnsupportedMediaType:
+    names = ", ".join(accepted)
+    detail = texts(
+        f"Erwartet wird Content-Type: {names}.",
+        f"Content-Type: {names} est attendu.",
+        f"È atteso Content-Type: {names}.",
+        f"Expected Content-Type: {names}.",
+    )
+    return UnsupportedMediaType(detail, headers={"Accept": names})
 
 
 async def _read(receive: Receive) -> bytes:

@@ -216,11 +216,16 @@ class TooLarge(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """415: not application/json."""
+    """415: not application/json, or not what the route reads; the detail names it."""
 
     status = 415
     slug = "unsupported-media-type"
-    title = texts("Nur JSON wird angenommen", "Seul JSON est accepté", "Si accetta solo JSON", "Only JSON is accepted")
+    title = texts(
+        "Dieses Format wird hier nicht angenommen",
+        "Ce format n'est pas accepté ici",
+        "Questo formato non è accettato qui",
+        "This format is not accepted here",
+    )
 
 
 class Invalid(Problem):
