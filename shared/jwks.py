@@ -95,9 +95,6 @@ def _imported(entry: object) -> tuple[str, SigningKey] | None:
     if algorithm is None or entry.get("alg", algorithm) != algorithm:
         return None
     try:
-        key = RSAKey.import_key(entry) if algorithm == "RS256" else ECKey.import_key(entry)
+        return entry["kid"], RSAKey.import_key(entry) if algorithm == "RS256" else ECKey.import_key(entry)
     except (JoseError, ValueError, TypeError, KeyError):
         return None
-    if isinstance(key, ECKey) and key.curve_name != "P-256":
-        return None
-    return entry["kid"], key
