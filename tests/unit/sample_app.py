@@ -21,6 +21,19 @@ OPEN: Final = [Depends(public("a test"))]
 WRITE: Final = {"Idempotency-Key": "key-12345"}
 
 
+class Pickup(BaseModel):
+    """One of two kinds of a union."""
+
+    kind: Literal["pickup"]
+
+
+class Post(BaseModel):
+    """The other kind."""
+
+    kind: Literal["post"]
+    street: str
+
+
 class Form(BaseModel):
     """A body with the usual kinds of fields."""
 
@@ -30,6 +43,7 @@ class Form(BaseModel):
     instalments: int = Field(ge=1, le=12)
     kind: Literal["a", "b"] = "a"
     children: list["Form"] = []
+    delivery: Annotated[Pickup | Post, Field(discriminator="kind")] | None = None
 
 
 class AlreadyPaid(Conflict):

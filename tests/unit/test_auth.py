@@ -56,8 +56,8 @@ async def test_keys_are_fetched_once(issuer: FakeIssuer) -> None:
     assert issuer.requests == 2
 
 
-async def test_rs256_is_accepted(issuer: FakeIssuer) -> None:
-    """Issuers with RSA keys are as good as those with elliptic curves."""
+async def test_of_rsa_only_rs256_is_accepted(issuer: FakeIssuer) -> None:
+    """RSA keys are as good as elliptic curves; of their algorithms RS256 alone is accepted."""
     key = RSAKey.generate_key(2048, {"kid": "rsa"})
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -66,8 +66,13 @@ async def test_rs256_is_accepted(issuer: FakeIssuer) -> None:
         return httpx.Response(200, json=found if "well-known" in request.url.path else keys)
 
     issuer.transport = httpx.MockTransport(answer)
+    verifier = issuer.verifier()
     token = jwt.encode({"alg": "RS256", "kid": "rsa"}, issuer.claims("lea", ["citizen"]), key)
-    assert (await issuer.verifier().verify(token)).subject == "lea"
+    assert (await verifier.verify(token)).subject == "lea"
+    for algorithm in ("RS512", "PS256"):
+        other = jwt.encode({"alg": algorithm, "kid": "rsa"}, issuer.claims("lea", ["citizen"]), key, [algorithm])
+        with pytest.raises(NotAuthenticated):
+            await verifier.verify(other)
 
 
 def _forged(issuer: FakeIssuer) -> str:

@@ -46,6 +46,18 @@ async def test_every_wrong_field_is_named_with_what_was_expected(client: httpx.A
     assert not [value for value in ("xxxx", "99", "geheim") if value in str(document["errors"])]
 
 
+async def test_a_pointer_into_a_union_names_real_fields_only(client: httpx.AsyncClient) -> None:
+    """The names that the validator gives to the kinds of a union are not part of the caller's document."""
+    for delivery, expected in [
+        ({"kind": "post"}, ("/delivery/street", "missing")),
+        ({"kind": "post", "street": 7}, ("/delivery/street", "string_type")),
+        ({"kind": "pigeon"}, ("/delivery", "union_tag_invalid")),
+    ]:
+        body = {"name": "a", "instalments": 1, "delivery": delivery}
+        errors = problem(await client.post("/v1/forms/3", json=body, headers=WRITE), 422, "validation-failed")["errors"]
+        assert [(e["pointer"], e["code"]) for e in errors] == [expected]
+
+
 async def test_wrong_parameters_say_where_they_are(client: httpx.AsyncClient) -> None:
     """A query or path parameter is marked as such."""
     errors = problem(await client.get("/v1/forms?limit=0"), 422, "validation-failed")["errors"]
