@@ -11,9 +11,12 @@ from shared.contracts.event import Code, Event, Sealed, Step
 
 
 class IdentityCheckOpened(Event, aggregate="identity"):
-    """The check was taken up."""
+    """The check was taken up; it goes on until it is decided, or is given up at `give_up_at` (RFC 3339)."""
 
     step: Step
+    register_name: Code
+    person: Sealed
+    give_up_at: str
 
 
 class IdentityConfirmed(Event, aggregate="identity"):
@@ -52,10 +55,12 @@ class IdentityCheckCancelled(Event, aggregate="identity"):
 
 
 class EvidenceFetchOpened(Event, aggregate="evidence"):
-    """The fetch was taken up."""
+    """The fetch was taken up; it goes on until it has an outcome, or is given up at `give_up_at` (RFC 3339)."""
 
     step: Step
     claim: Code
+    register_id: Sealed
+    give_up_at: str
 
 
 class EvidenceFetched(Event, aggregate="evidence"):
