@@ -76,7 +76,7 @@ class StrictJsonBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the body or hand it on."""
-        if scope["type"] != "http" or not _announces_body(scope):
+        if scope["type"] != "http" or not _may_have_body(scope):
             await self._app(scope, receive, send)
             return
         try:
@@ -105,10 +105,11 @@ def strict_json(data: bytes) -> Any:
     return value
 
 
-def _announces_body(scope: Scope) -> bool:
+def _may_have_body(scope: Scope) -> bool:
     headers = Headers(scope=scope)
-    # HTTP/2 and some gateways stream a body without either header; they set no Content-Type only for empty bodies.
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers or "content-type" in headers
+    # HTTP/2 needs no header to announce a body, so writes are always read; a GET must not wait for what never comes.
+    announced = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    return announced or scope["method"] not in ("GET", "HEAD", "OPTIONS")
 
 
 async def _checked_body(scope: Scope, receive: Receive, raw: Collection[str] | None) -> bytes:

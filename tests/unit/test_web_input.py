@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from shared.language import LANGUAGES
 from shared.testing.environment import FakeEnvironment
@@ -116,6 +117,26 @@ async def test_large_bodies_are_refused_announced_or_chunked(client: httpx.Async
     problem(announced, 413, "too-large")
     problem(await client.post("/v1/forms/3", content=chunks(), headers=JSON | WRITE), 413, "too-large")
     assert sent == 17
+
+
+async def test_a_body_without_any_header_is_limited_too() -> None:
+    """HTTP/2 announces no body; the limit holds all the same."""
+    sent: list[Message] = []
+    scope = {"type": "http", "method": "POST", "path": "/v1/forms/3", "query_string": b"", "headers": []}
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b" " * MAX_BODY_BYTES, "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await application(FakeIssuer(FakeEnvironment()))(scope, receive, send)
+    assert sent[0]["status"] == 413
+
+
+async def test_a_write_without_body_is_told_what_is_missing(client: httpx.AsyncClient) -> None:
+    """No body at all is a form with a missing body, not a broken one."""
+    problem(await client.post("/v1/forms/3", headers=WRITE), 422, "validation-failed")
 
 
 @pytest.mark.parametrize("key", [None, "short", "x" * 129, "with space in it", "umläut-key"])
