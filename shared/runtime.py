@@ -60,7 +60,7 @@ class Bus(Generic[Settings]):
     topics: tuple[Topic, ...] = ()
     _relays: list[Relay] = field(default_factory=list)
     _publishing: list[Background] = field(default_factory=list)
-    _working: list[Background] = field(default_factory=list)
+    background: list[Background] = field(default_factory=list)
     _groups: list[str] = field(default_factory=list)
     _prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -86,7 +86,7 @@ class Bus(Generic[Settings]):
         """Do the work that these journals want, and sweep up what they could not publish at once."""
         loop = WorkLoop(journal, performers, self.environment)
         journal.listen(loop)
-        self._working.append(loop.run)
+        self.background.append(loop.run)
 
     async def serve(self, app: FastAPI) -> int:
         """Run the role until it is told to stop; return the exit code."""
@@ -94,7 +94,7 @@ class Bus(Generic[Settings]):
         if self._groups:
             after_preparation.append(self._sweep)
         waiting = [functools.partial(self._when_prepared, task) for task in after_preparation]
-        return await serve_async(app, self.settings, [self._guard, *self._working, *waiting])
+        return await serve_async(app, self.settings, [self._guard, *self.background, *waiting])
 
     async def ready(self) -> None:
         """Raise `StorageUnavailable` unless the database has a primary."""

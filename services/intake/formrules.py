@@ -112,7 +112,23 @@ def _dates(start: Any, end: Any) -> tuple[date, date] | None:
     return None
 
 
-def _compiled(where: str, expression: str) -> cel.Program:
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """An expression over `form`, `today` and `evidence` that is true or false, for decisions. Raises RuleError."""
+
+    code: str
+    expression: str
+    _program: cel.Program = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_program", _compiled(self.code, self.expression, _VARIABLES | {"evidence"}))
+
+    def holds(self, variables: Mapping[str, Any]) -> bool:
+        """Tell whether the condition is met; what cannot be evaluated is not met."""
+        return _run(self._program, variables) is True
+
+
+def _compiled(where: str, expression: str, variables: frozenset[str] = _VARIABLES) -> cel.Program:
     if len(expression) > MAX_EXPRESSION:
         raise RuleError(f"{where}: expected an expression of at most {MAX_EXPRESSION} signs")
     try:
@@ -122,11 +138,11 @@ def _compiled(where: str, expression: str) -> cel.Program:
     walked = _WALK.findall(expression)
     if len(walked) > 1:
         raise RuleError(f"{where}: expected at most one of all, exists, exists_one, filter, map")
-    names = set(program.variables()) - _VARIABLES - set(walked)
+    names = set(program.variables()) - variables - set(walked)
     names |= {name for name in program.functions() if name[0].isalpha()} - _FUNCTIONS
     if names:
         raise RuleError(f"{where}: expected only known names, not " + ", ".join(sorted(names)))
-    trial = _run(program, {"form": {}, "today": "2000-01-01"})
+    trial = _run(program, {"form": {}, "today": "2000-01-01", "evidence": {}})
     if trial is not None and not isinstance(trial, bool):
         raise RuleError(f"{where}: expected an expression that is true or false")
     return program

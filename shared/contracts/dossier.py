@@ -14,6 +14,21 @@ from shared.contracts.status import Language, NextAction, StatusCode, WaitingFor
 Ending = Literal["completed", "refused", "withdrawn", "expired"]
 StepKind = Literal["identity", "evidence", "payment", "decision", "document"]
 PaymentMethod = Literal["card", "twint", "invoice"]
+RequestOutcome = Literal[
+    "confirmed",
+    "mismatched",
+    "delayed",
+    "failed",
+    "fetched",
+    "unavailable",
+    "checkout_created",
+    "invoiced",
+    "succeeded",
+    "declined",
+    "expired",
+    "cancelled",
+    "refunded",
+]
 
 
 class DossierSubmitted(Event, aggregate="dossier"):
@@ -130,6 +145,45 @@ class DocumentIssued(Event, aggregate="dossier"):
     kind: Code
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the plain PDF, so that a copy can be verified.")
     size: int = Field(ge=1)
+
+
+class OutcomeRecorded(Event, aggregate="dossier"):
+    """Another service told what became of a request; recorded whether or not the step still waits for it."""
+
+    step: Step
+    request: str = Field(description="Id of the event that made the request.")
+    reported_by: str = Field(description="Id of the other service's event.")
+    outcome: RequestOutcome
+    reasons: tuple[Code, ...] = ()
+    sealed: Sealed | None = Field(default=None, description="The register id of the person, or the evidence.")
+    fields: int = Field(default=0, ge=0)
+    url: str | None = Field(default=None, max_length=2048)
+    reference: str | None = Field(default=None, description="QRR reference of a bill.")
+
+
+class StepOpened(Event, aggregate="dossier"):
+    """A step that intake does by itself (decision by rule, document) has begun."""
+
+    step: Step
+    kind: StepKind
+
+
+class RulesEvaluated(Event, aggregate="dossier"):
+    """The rules of the decision were applied. They grant or ask for a person; they never refuse (DSG Art. 21)."""
+
+    step: Step
+    outcome: Literal["granted", "review"]
+    reasons: tuple[Code, ...] = ()
+
+
+class ReviewCompleted(Event, aggregate="dossier"):
+    """A person answered a review."""
+
+    step: Step
+    outcome: Literal["accepted", "refused"]
+    authority: Code
+    reviewer: str = Field(description="Random token of the case worker or the agency's id.")
+    reasons: tuple[Code, ...] = ()
 
 
 class StepCompleted(Event, aggregate="dossier"):

@@ -5,22 +5,21 @@ from datetime import timedelta
 from typing import Any
 
 from shared.environment import Environment, timestamp
-from shared.store.mongo import Collection, Database, GroupCommit, ReturnDocument, UpdateOne, translated
+from shared.store.mongo import Collection, Database, GroupCommit, InsertOne, ReturnDocument, UpdateOne, translated
 
 
 class MongoKeyStore:
-    """The wrapped data keys of the vault's own database. Deleting a document erases what its keys had sealed."""
+    """The wrapped data keys of the vault's own database. Deleting a document's keys erases what they had sealed."""
 
     def __init__(self, database: Database) -> None:
         self._keys: Collection = database["keys"]
         self._people: Collection = database["people"]
         self._writes = GroupCommit(self._keys)
-        self._people_writes = GroupCommit(self._people)
 
     async def insert(self, owner_id: str, wrapped: Mapping[str, bytes]) -> Mapping[str, bytes]:
-        """Store the keys unless the owner has some; return those that are stored."""
-        update = {"$setOnInsert": {"keys": dict(wrapped)}}
-        await self._writes.submit(UpdateOne({"_id": owner_id}, update, upsert=True))
+        """Store the keys unless the owner has, or had, some; return those that are stored."""
+        if await self._writes.submit(InsertOne({"_id": owner_id, "keys": dict(wrapped)})) == "written":
+            return wrapped
         return await self.get(owner_id) or {}
 
     async def get(self, owner_id: str) -> Mapping[str, bytes] | None:
@@ -30,9 +29,9 @@ class MongoKeyStore:
         return None if document is None else {purpose: bytes(key) for purpose, key in document["keys"].items()}
 
     async def delete(self, owner_id: str) -> None:
-        """Delete the owner's keys for good."""
+        """Delete the owner's keys for good, and remember that there are none, so that none are made again."""
         with translated():
-            await self._keys.delete_one({"_id": owner_id})
+            await self._keys.update_one({"_id": owner_id}, {"$set": {"keys": {}}}, upsert=True)
 
     async def alias(self, known: str, proposed: str) -> str:
         """Return the random token that stands for `known` (a keyed hash); the first proposal stays for ever."""

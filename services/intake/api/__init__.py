@@ -1,0 +1,1 @@
+"""The portal's only API: `dossiers` for applicants, `casework` for case workers and agencies, `live` the stream."""
