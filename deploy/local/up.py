@@ -38,7 +38,9 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     # With --json standard output belongs to the account alone.
     progress = Progress(sys.stderr if options.json else sys.stdout)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell script starts background commands with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     stack = _stack(options, progress)
     started = time.monotonic()
     try:
