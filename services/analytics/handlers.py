@@ -1,0 +1,131 @@
+"""Taking an event into its dossier's record and its partition's totals. Owns the running totals; knows no Faust."""
+
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.analytics.aggregate import Aggregate
+from services.analytics.domain import Record, Totals, add, apply, contribution, dump, load, subtract
+from shared.consumer import Handler
+from shared.contracts.envelope import Received
+from shared.environment import Environment, timestamp
+from shared.errors import Permanent
+from shared.kafka.client import partition_of
+
+REPEAT_SECONDS: Final = 5.0
+
+Table = MutableMapping[bytes, bytes]
+"""Dossier id -> its record as JSON."""
+
+
+@dataclass
+class Running:
+    """The totals of the partitions that this worker owns now, kept by taking the old contribution off, the new one on.
+
+    `worker`: a random name of this process. Between losing partitions and standing again at its offsets it is empty, so
+    nothing is published then.
+    """
+
+    partitions: int
+    worker: str
+    environment: Environment
+    generation: int = 0
+    rebuilt: bool = False
+    _totals: dict[int, Totals] = field(default_factory=dict)
+    _covered: dict[int, dict[str, int]] = field(default_factory=dict)
+    _refilled: set[int] = field(default_factory=set)
+    _changed: set[int] = field(default_factory=set)
+    _published: float = 0.0
+
+    def clear(self) -> None:
+        """Forget everything: the partitions may be another worker's now."""
+        self.rebuilt = False
+        for kept in (self._totals, self._covered, self._refilled, self._changed):
+            kept.clear()
+
+    def rebuild(self, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """Count anew from the records of the owned partitions."""
+        self.clear()
+        for key, value in records:
+            add(self._totals.setdefault(partition_of(key, self.partitions), {}), contribution(load(value)))
+        self.rebuilt = True
+
+    def start_from(self, committed: Mapping[int, Mapping[str, int]], generation: int, refilled: Iterable[int]) -> None:
+        """Note what the records are known to cover: the committed offsets by partition and topic. Publishing may begin.
+
+        `refilled`: partitions of which a source came back empty. Without effect before the totals are rebuilt.
+        """
+        if not self.rebuilt:
+            return
+        self.generation = generation
+        self._covered = {partition: dict(offsets) for partition, offsets in committed.items()}
+        self._refilled = set(refilled)
+        self._changed = set(committed)
+
+    def replace(self, partition: int, before: Record, after: Record) -> None:
+        """Put a dossier's new contribution in the place of the old one."""
+        totals = self._totals.setdefault(partition, {})
+        subtract(totals, contribution(before))
+        add(totals, contribution(after))
+
+    def cover(self, partition: int, topic: str, following: int) -> None:
+        """Note that everything before this offset is counted or set aside; a replayed offset lowers nothing."""
+        covered = self._covered.get(partition)
+        if covered is not None and following > covered.get(topic, 0):
+            covered[topic] = following
+            self._changed.add(partition)
+
+    def covered(self) -> dict[tuple[str, int], int]:
+        """Return the next offset by (topic, partition)."""
+        return {
+            (topic, partition): offset
+            for partition, offsets in self._covered.items()
+            for topic, offset in offsets.items()
+        }
+
+    def due(self) -> list[Aggregate]:
+        """Return what is to be published now: what changed, and every few seconds all of it."""
+        now = self.environment.now()
+        everything = now.timestamp() - self._published >= REPEAT_SECONDS
+        if everything:
+            self._published = now.timestamp()
+        wanted = self._covered if everything else self._changed
+        return [self._aggregate(number, timestamp(now)) for number in sorted(wanted)]
+
+    def published(self, aggregates: Iterable[Aggregate]) -> None:
+        """Note that these aggregates were acknowledged; what was counted meanwhile stays due."""
+        for aggregate in aggregates:
+            if self._covered.get(aggregate.partition) == aggregate.covered:
+                self._changed.discard(aggregate.partition)
+
+    def _aggregate(self, number: int, now: str) -> Aggregate:
+        return Aggregate(
+            partition=number,
+            worker=self.worker,
+            generation=self.generation,
+            covered=dict(self._covered[number]),
+            at=now,
+            totals=dict(self._totals.get(number, {})),
+            refilled=number in self._refilled,
+        )
+
+
+def on_event(table: Table, running: Running, current_partition: Callable[[], int]) -> Handler:
+    """Return the handler that counts an event: one write of its dossier's record, none for a repeat.
+
+    It raises `Permanent` for an event that lies on another partition than its dossier's: two records of one dossier
+    would count it twice.
+    """
+
+    async def handle(received: Received) -> None:
+        key = received.envelope.dossier.encode()
+        partition = partition_of(key, running.partitions)
+        if partition != current_partition():
+            raise Permanent("the event is not on its dossier's partition")
+        before = load(table.get(key))
+        after = apply(before, received.envelope, received.event)
+        if after is not before:
+            table[key] = dump(after)
+            running.replace(partition, before, after)
+
+    return handle

@@ -1,0 +1,180 @@
+"""The worker role: Faust on our own loop, beside the probes, the publishing of totals and the watch over the broker.
+
+Faust as a service of this loop leaves HTTP, signals and the exit code with `shared.web.serve`, as in every other role.
+Any failure of Faust ends the process; everything it knew is in the broker.
+"""
+
+import asyncio
+import logging
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from faust.contrib.asgi import bind_to_running_loop
+from faust.types import TP
+
+from services.analytics.aggregate import encode
+from services.analytics.domain import relevant_events
+from services.analytics.handlers import Running, on_event
+from services.analytics.meters import record_unsettled
+from services.analytics.settings import Settings
+from services.analytics.stream import CHANGELOG, GROUP, CountingApp, consume, current_partition, make_app
+from shared.consumer import Dispatcher
+from shared.contracts.envelope import Message
+from shared.contracts.topics import EVENT_TOPICS, KPIS, Topic, dead_letter_topic
+from shared.errors import BrokerReplaced, StorageUnavailable
+from shared.kafka import guard
+from shared.meters import record_lag
+from shared.runtime import Bus, patiently
+from shared.store.small import MongoInstallation, MongoMarkers
+from shared.web.app import create_app
+from shared.web.serve import serve_async
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS: Final = 8.0
+LOOK_SECONDS: Final = 3.0
+KPI_TOPIC: Final = Topic(KPIS, GROUP, (GROUP,), (), compacted=True)
+
+
+async def worker(bus: Bus[Settings]) -> int:
+    """Count events until told to stop; return the exit code."""
+    with tempfile.TemporaryDirectory(prefix="analytics-") as datadir:
+        counting = Counting(bus, datadir)
+        app = create_app("Analytics worker", GROUP, settings=bus.settings, checks={"counting": counting.ready})
+        code = await serve_async(app, bus.settings, counting.tasks())
+    if counting.stuck:
+        # Threads of Faust that wait for an absent broker would keep the process alive for ever.
+        logging.shutdown()
+        os._exit(code)
+    return code
+
+
+@dataclass
+class Counting:
+    """The background of a worker: what runs once the broker is prepared."""
+
+    bus: Bus[Settings]
+    datadir: str
+    stuck: bool = False
+    _app: CountingApp | None = None
+    _prepared: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        settings = self.bus.settings
+        self.running = Running(settings.kafka_partitions, self.bus.environment.token(5), self.bus.environment)
+
+    def tasks(self) -> list[Callable[[], Awaitable[None]]]:
+        """Return what runs beside the HTTP server."""
+        return [self._guard, *(self._gated(task) for task in (self._connect, self._count, self._publish, self._look))]
+
+    async def ready(self) -> None:
+        """Raise unless the records are recovered and events are being counted."""
+        app = self._app
+        if app is None or app.rebalancing or not app.tables.actives_ready:
+            raise StorageUnavailable("the records are not recovered yet")
+
+    async def _guard(self) -> None:
+        settings = self.bus.settings
+        topics = [*EVENT_TOPICS, KPI_TOPIC, CHANGELOG, Topic(dead_letter_topic(GROUP), GROUP, (), ())]
+        installation = MongoInstallation(self.bus.database)
+        cluster = await patiently(lambda: guard.prepare(settings, topics, KPIS, (), installation), self.bus.environment)
+        self._prepared.set()
+        await guard.watch(settings, cluster, KPIS, self.bus.environment)
+
+    def _gated(self, task: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def when_prepared() -> None:
+            await self._prepared.wait()
+            await task()
+
+        return when_prepared
+
+    async def _connect(self) -> None:
+        await self.bus.publisher.connect()
+
+    async def _count(self) -> None:
+        """Run Faust until it stops by itself, which is a failure, or this task is cancelled."""
+        app = make_app(self.bus.settings, self.running, self.bus.settings.kpi_overlap, self.datadir)
+        refused = app.table.refused = asyncio.get_running_loop().create_future()
+        dispatcher = self._dispatcher(app)
+        await dispatcher.load_markers()
+        consume(app, _counted_or_stopped(dispatcher, self.running, refused))
+        bind_to_running_loop(app)
+        starting = asyncio.create_task(app.start())
+        self._app = app
+        stopping = asyncio.create_task(_until_stopped(app, starting))
+        try:
+            await asyncio.wait([stopping, refused], return_when=asyncio.FIRST_COMPLETED)
+            if refused.done():
+                refused.result()
+            raise RuntimeError("Faust stopped") from app.crash_reason
+        finally:
+            self._app = None
+            stopping.cancel()
+            starting.cancel()
+            await self._stop(app)
+
+    async def _stop(self, app: CountingApp) -> None:
+        self.running.clear()
+        try:
+            await asyncio.wait_for(app.stop(), STOP_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever keeps Faust from stopping, the process must end
+            self.stuck = True
+            log.warning("faust_did_not_stop", extra={"error_type": type(error).__name__})
+
+    def _dispatcher(self, app: CountingApp) -> Dispatcher:
+        handler = on_event(app.table, self.running, current_partition)
+        subscriptions = dict.fromkeys(relevant_events(), handler)
+        markers = MongoMarkers(self.bus.database)
+        return Dispatcher(GROUP, subscriptions, markers, self.bus.publisher, self.bus.environment)
+
+    async def _publish(self) -> None:
+        """Publish changed totals, for ever; what is not acknowledged stays due."""
+        while True:
+            await self.bus.environment.sleep(self.bus.settings.kpi_publish_seconds)
+            due = self.running.due()
+            acknowledged = await self.bus.publisher.publish([encode(aggregate) for aggregate in due])
+            self.running.published(one for one, good in zip(due, acknowledged, strict=True) if good)
+
+    async def _look(self) -> None:
+        """Report how far behind counting is. Raises `BrokerReplaced` for a source that came back empty."""
+        while True:
+            await self.bus.environment.sleep(LOOK_SECONDS)
+            app, covered = self._app, self.running.covered()
+            if app is None or app.rebalancing or not covered:
+                continue
+            record_unsettled(len(app.table.unsettled))
+            ends = await app.consumer.highwaters(*(TP(topic, number) for topic, number in covered))
+            for (topic, number), offset in covered.items():
+                end = ends.get(TP(topic, number)) or 0
+                if end < offset:
+                    raise BrokerReplaced(f"{topic} came back empty")
+                record_lag(GROUP, topic, number, end - offset)
+
+
+def _counted_or_stopped(
+    dispatcher: Dispatcher, running: Running, refused: "asyncio.Future[None]"
+) -> Callable[[Message], Awaitable[None]]:
+    """Count, skip or set aside a record, then note it as covered; what cannot even be set aside ends the process.
+
+    Faust acknowledges an event whose agent raised, so nothing may be raised here.
+    """
+
+    async def handle(message: Message) -> None:
+        try:
+            await dispatcher.dispatch([message])
+            running.cover(message.partition, message.topic, message.offset + 1)
+        except Exception as error:
+            log.exception("event_not_set_aside", extra={"topic": message.topic, "offset": message.offset})
+            if not refused.done():
+                refused.set_exception(error)
+            await asyncio.Event().wait()
+
+    return handle
+
+
+async def _until_stopped(app: CountingApp, starting: "asyncio.Task[None]") -> None:
+    await starting
+    await app.wait_until_stopped()
