@@ -17,7 +17,19 @@ from deploy.local.processes import log_tail
 from deploy.local.tools.handover import hand_over
 
 UV = "uv==0.13.9"
-_NETWORK_SIGNS = ("connection", "network", "resolve", "timed out", "timeout", "dns", "proxy", "certificate", "tls")
+# "from versions: none" is all pip says about an index it cannot reach.
+_NETWORK_SIGNS = (
+    "from versions: none",
+    "connection",
+    "network",
+    "resolve",
+    "timed out",
+    "timeout",
+    "dns",
+    "proxy",
+    "certificate",
+    "tls",
+)
 
 
 def ensure(checkout: Path, arguments: Sequence[str]) -> None:

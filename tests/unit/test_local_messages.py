@@ -57,7 +57,7 @@ def test_other_platforms_are_refused(system: str) -> None:
     ("log", "expected"),
     [
         ("error: Failed to fetch: dns error: failed to lookup address", "network"),
-        ("ERROR: Could not find a version (Connection refused)", "network"),
+        ("ERROR: Could not find a version that satisfies uv (from versions: none)", "network"),
         ("OSError: [Errno 28] No space left on device", "disk is full"),
         ("error: something else", "install.log"),
     ],
