@@ -15,6 +15,15 @@ from deploy.local.roles import ROLES, Role
 from deploy.local.secrets_file import StackSecrets
 
 _HOST = "127.0.0.1"
+_CREDITOR = {
+    # The sample QR-IBAN of the Swiss payment standards' implementation guidelines: belongs to nobody.
+    "QR_IBAN": "CH4431999123000889012",
+    "CREDITOR_NAME": "Gemeinde Emmen (Entwicklung)",
+    "CREDITOR_STREET": "Rüeggisingerstrasse",
+    "CREDITOR_HOUSE_NUMBER": "22",
+    "CREDITOR_POSTCODE": "6020",
+    "CREDITOR_TOWN": "Emmenbrücke",
+}
 # What a child process needs from the machine; everything else (a developer's own KAFKA_… variables, say) stays outside.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "XDG_CACHE_HOME", "VIRTUAL_ENV")
 
@@ -122,7 +131,7 @@ def _vault(settings: Settings, role: Role) -> dict[str, str]:
 
 
 def _intake(_: Settings) -> dict[str, str]:
-    return {"REFERENCE_PAGE": "true"}
+    return {"REFERENCE_PAGE": "true", **_CREDITOR}
 
 
 def _identity(settings: Settings) -> dict[str, str]:
@@ -135,13 +144,7 @@ def _payments(settings: Settings) -> dict[str, str]:
         "STRIPE_API_BASE": settings.url("psp"),
         "STRIPE_API_KEY": tokens["stripe_key"],
         "STRIPE_WEBHOOK_SECRET": tokens["stripe_webhook"],
-        # The sample QR-IBAN of the Swiss payment standards' implementation guidelines: belongs to nobody.
-        "QR_IBAN": "CH4431999123000889012",
-        "CREDITOR_NAME": "Gemeinde Emmen (Entwicklung)",
-        "CREDITOR_STREET": "Rüeggisingerstrasse",
-        "CREDITOR_HOUSE_NUMBER": "22",
-        "CREDITOR_POSTCODE": "6020",
-        "CREDITOR_TOWN": "Emmenbrücke",
+        **_CREDITOR,
     }
 
 

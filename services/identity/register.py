@@ -101,9 +101,10 @@ class DebtEntry(BaseModel):
 
 
 class DebtEntries(Shape):
-    """The evidence `debt_entries`: all entries of a person; an empty list is a clean register."""
+    """The evidence `debt_entries`: all entries of a person and the debtor's address; an empty list is clean."""
 
     local_person_id: str
+    address: Address
     entries: tuple[DebtEntry, ...]
     as_of: str
 

@@ -21,7 +21,7 @@ from shared.web.app import create_app
 
 async def open_dossiers(bus: Bus[IntakeSettings]) -> tuple[Journal[Dossier], Desk]:
     """Open the dossiers' journals and what their work needs."""
-    services = load_catalogue()
+    services = load_catalogue(bus.settings.catalogue)
     agencies = {agency for service in services.values() for agency in service.agencies()}
     bus.topics = tuple(Topic(agency_topic(agency), "intake", (agency,), ("agency",)) for agency in sorted(agencies))
     settings = bus.settings

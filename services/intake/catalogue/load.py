@@ -15,10 +15,11 @@ class CatalogueError(ValueError):
     """A municipal service's file cannot be used; the text names the file and what was expected."""
 
 
-def load_catalogue(folder: Path = HERE) -> Mapping[tuple[str, int], MunicipalService]:
-    """Return every version of every municipal service by (id, version). Raises `CatalogueError`."""
+def load_catalogue(own: Path | None = None) -> Mapping[tuple[str, int], MunicipalService]:
+    """Return every version of every municipal service by (id, version), with the town's own. `CatalogueError`."""
     found: dict[tuple[str, int], MunicipalService] = {}
-    for path in sorted(folder.glob("*.yaml")):
+    folders = [HERE] if own is None else [HERE, own]
+    for path in [path for folder in folders for path in sorted(folder.glob("*.yaml"))]:
         service = _read(path)
         if (service.id, service.version) in found:
             raise CatalogueError(f"{path.name}: {service.id} version {service.version} stands in another file")

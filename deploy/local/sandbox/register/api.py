@@ -82,8 +82,10 @@ def _add_register(app: FastAPI, people: tuple[Person, ...], access: list[Any], k
 
     @app.get("/v1/persons/{local_person_id}/debt-entries", dependencies=access)
     async def debt_entries(local_person_id: str) -> dict[str, Any]:
-        entries = [vars(debt) for debt in known(local_person_id).debts]
-        return {"localPersonId": local_person_id, "entries": entries, "asOf": _now()}
+        person = known(local_person_id)
+        entries = [vars(debt) for debt in person.debts]
+        address = _address(person.address)
+        return {"localPersonId": local_person_id, "address": address, "entries": entries, "asOf": _now()}
 
 
 def _identification(person: Person) -> dict[str, Any]:
