@@ -7,18 +7,23 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.contracts.event import Code, Event
-from shared.contracts.status import Language, StatusCode
+from shared.contracts.event import Code, Event, Sealed
+from shared.contracts.status import Language, NextAction, StatusCode
 
 Channel = Literal["email"]
 
 
 class MessageQueued(Event, aggregate="message"):
-    """A message will be sent."""
+    """A message will be sent, unless that takes until after `send_by` (RFC 3339, as are the other times)."""
 
     status: StatusCode
     channel: Channel
     language: Language
+    contact: Sealed
+    next_action: NextAction | None = None
+    expected_by: str | None = None
+    status_since: str
+    send_by: str
 
 
 class MessageSent(Event, aggregate="message"):

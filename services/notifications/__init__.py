@@ -1,0 +1,1 @@
+"""Messages to applicants about the status of their dossiers. Owns every message; never decides what a status is."""
