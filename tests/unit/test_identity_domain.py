@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.identity.domain import (
@@ -114,6 +114,7 @@ def test_cancelled_before_it_was_requested(aggregate: Aggregate[Any], facts: dic
 
 
 @pytest.mark.parametrize(("aggregate", "facts"), BOTH, ids=["check", "evidence"])
+@settings(deadline=None)
 @given(data=st.data())
 def test_any_order_of_facts_ends_at_most_once(
     aggregate: Aggregate[Any], facts: dict[str, Decide[Any]], data: st.DataObject

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.identity.matching import choose, differences, normalised, same_name
@@ -59,6 +59,7 @@ def test_a_name_without_letters_never_agrees(empty: str) -> None:
     assert not same_name(empty, "-")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_normalising_is_stable(name: str) -> None:
     """A name with a letter agrees with itself, in any case, and normalising twice changes nothing."""
