@@ -50,8 +50,8 @@ async def prepare(
     present, remembered = await cluster_id(settings), await installation.cluster()
     emptied = remembered is not None and own is not None and await _is_empty(settings, own)
     if remembered not in (None, present) or emptied:
-        marked = sum([await store.republish() for store in stores])
-        log.warning("broker_was_empty", extra={"count": marked})
+        if marked := sum([await store.republish() for store in stores]):
+            log.warning("broker_was_empty", extra={"count": marked})
     if remembered != present:
         await installation.remember(present)
     return present
@@ -63,11 +63,12 @@ async def watch(settings: CommonSettings, started_with: str, own: str | None, en
     while True:
         await environment.sleep(WATCH_SECONDS)
         try:
-            present = await cluster_id(settings)
-            empty = own is not None and await _is_empty(settings, own)
+            # Told apart first: a broker that has no topics any more cannot be asked whether one is empty.
+            replaced = await cluster_id(settings) != started_with
+            empty = not replaced and own is not None and await _is_empty(settings, own)
         except Transient:
             continue
-        if present != started_with or (filled and empty):
+        if replaced or (filled and empty):
             raise BrokerReplaced("the broker came back empty")
         filled = filled or not empty
 
