@@ -155,16 +155,21 @@ def expire(state: Payment | None, _now: datetime) -> Sequence[Event]:
 
 
 def fail(reason: str) -> Decision:
-    """The provider refuses to do what is needed: no page is made, an open one is closed, a closing one ends."""
+    """The provider refuses to do what is needed: no page is made, an open one is to be closed."""
 
     def decide(state: Payment | None, _now: datetime) -> Sequence[Event]:
         if state is None:
             return ()
         if state.status == "opened":
             return (event.PaymentDeclined(step=state.step, reason=reason),)
-        return _over(state) if state.status == "closing" else _refused(state, reason)
+        return _refused(state, reason)
 
     return decide
+
+
+def abandon_closing(state: Payment | None, _now: datetime) -> Sequence[Event]:
+    """The provider will not say how the checkout ended; the payment ends, and money that comes goes back."""
+    return _over(state) if state is not None and state.status == "closing" else ()
 
 
 def returned(state: Payment | None, _now: datetime) -> Sequence[Event]:
