@@ -84,7 +84,7 @@ def sandbox_environment(settings: Settings, name: str) -> dict[str, str]:
         "register": {"REGISTER_TOKEN": tokens["register"]},
         "oidc": {"ISSUER": settings.url("oidc")},
         "mail": {"SMTP_HOST": _HOST, "SMTP_PORT": str(settings.port("smtp"))},
-        "collector": {"SPANS_FILE": str(settings.root / "sandbox" / "collector" / "spans.sqlite")},
+        "collector": {},
     }
     common = {
         "HTTP_HOST": _HOST,
