@@ -106,6 +106,14 @@ def test_headers_say_what_kind_of_mail_it_is() -> None:
     assert read.get_content_type() == "multipart/alternative"
 
 
+def test_second_copy_is_the_same_mail() -> None:
+    """A mail composed again is the same to the last byte; another message's is not."""
+    letter = write(message(), DOSSIER, "Lea", public_url="https://e.example", municipality="Emmen")
+    first, again, other = (compose(letter, f"d1:{n}", "lea@example.ch", SENDER, START).as_bytes() for n in (3, 3, 4))
+    assert first == again
+    assert first != other
+
+
 def test_reference_is_the_one_on_documents() -> None:
     """People read the same eight characters in mails and on documents."""
     assert reference(DOSSIER) == "3F7K-9QXM"
