@@ -94,8 +94,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _stack(options: argparse.Namespace, progress: Progress) -> Stack:
+    # The check has its own data: its service with deadlines of seconds must not stay in anybody's catalogue.
+    root = CHECKOUT / ".local" / "check" if options.check else CHECKOUT / ".local"
+    environment = {"CATALOGUE": str(CHECKOUT / "deploy" / "local" / "catalogue")} if options.check else {}
     try:
-        return Stack(CHECKOUT / ".local", options.base_port, options.broker, progress=progress)
+        return Stack(root, options.base_port, options.broker, environment, progress=progress)
     except ValueError as error:
         raise LocalError(str(error)) from error
 

@@ -8,7 +8,10 @@ from shared.settings import CommonSettings
 
 
 class IntakeSettings(CommonSettings):
-    """`REFERENCE_PAGE` serves the development page; `CATALOGUE` adds the town's own services; the creditor stands on QR-bills and payment slips."""
+    """`REFERENCE_PAGE` serves the development page, `CATALOGUE` adds the town's own services.
+
+    The creditor stands on QR-bills and payment slips.
+    """
 
     reference_page: bool = Field(False, description="true or false (false in production)")
     catalogue: Path | None = Field(None, description="a folder with the town's own municipal services (YAML)")

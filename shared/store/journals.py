@@ -89,7 +89,9 @@ class MongoJournalStore:
     async def republish(self) -> int:
         """Mark every event of every aggregate as unpublished; return how many aggregates were marked."""
         with translated():
-            result = await self._journals.update_many({}, {"$set": {"published": 0, "pending": True}})
+            result = await self._journals.update_many(
+                {"published": {"$gt": 0}}, {"$set": {"published": 0, "pending": True}}
+            )
         return result.modified_count
 
     async def seal(self, subject: str, keep: int = SEGMENT_EVENTS) -> int:

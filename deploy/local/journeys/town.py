@@ -20,7 +20,7 @@ POLL_SECONDS: Final = 0.2
 _AGAIN: Final = frozenset({429, 502, 503, 504})
 
 
-class Unexpected(AssertionError):
+class JourneyError(AssertionError):
     """The system answered or did something else than the journey expects."""
 
 
@@ -40,8 +40,14 @@ class Town:
     @classmethod
     def of(cls, stack: Stack, http: httpx.AsyncClient) -> Self:
         """Return the town of a local stack."""
-        names = ("intake-api", "payments-api", "oidc", "psp", "register")
-        return cls(*(stack.url(name) for name in names), http=http)
+        return cls(
+            portal=stack.url("intake-api"),
+            payments=stack.url("payments-api"),
+            oidc=stack.url("oidc"),
+            psp=stack.url("psp"),
+            register=stack.url("register"),
+            http=http,
+        )
 
     async def people(self) -> list[dict[str, Any]]:
         """Return the invented residents."""
@@ -60,10 +66,10 @@ class Town:
         return self._tokens[name]
 
     async def ask(self, method: str, url: str, token: str | None = None, **request: Any) -> Any:
-        """Send a request until it is answered; return its JSON. Raises `Unexpected` for a refusal."""
+        """Send a request until it is answered; return its JSON. Raises `JourneyError` for a refusal."""
         answer = await self.send(method, url, token, **request)
         if answer.status_code >= 400:
-            raise Unexpected(f"{method} {url}: {answer.status_code} {answer.text[:300]}")
+            raise JourneyError(f"{method} {url}: {answer.status_code} {answer.text[:300]}")
         return answer.json()
 
     async def send(self, method: str, url: str, token: str | None = None, **request: Any) -> httpx.Response:
@@ -81,15 +87,15 @@ class Town:
                     return answer
             except httpx.TransportError as error:
                 if time.monotonic() > until:
-                    raise Unexpected(f"{method} {url}: {type(error).__name__}") from error
+                    raise JourneyError(f"{method} {url}: {type(error).__name__}") from error
             await asyncio.sleep(POLL_SECONDS)
 
-    async def upload_bank_file(self, credits: Sequence[tuple[str, int]]) -> Mapping[str, Any]:
+    async def upload_bank_file(self, bookings: Sequence[tuple[str, int]]) -> Mapping[str, Any]:
         """Book payments by QR reference, as the bank's camt.054 file of a day; amounts in rappen."""
         token = await self.token("finance-office", "operator")
         headers = {"Content-Type": "application/xml"}
         url = f"{self.payments}/v1/bank-files"
-        answer: Mapping[str, Any] = await self.ask("POST", url, token, content=camt054(credits), headers=headers)
+        answer: Mapping[str, Any] = await self.ask("POST", url, token, content=camt054(bookings), headers=headers)
         return answer
 
     async def psp_session(self, page: str, action: str, body: Mapping[str, Any] | None = None) -> None:
@@ -147,14 +153,14 @@ class Citizen:
         return self.seen
 
     async def until(self, *codes: str) -> str:
-        """Wait for one of these public statuses and return it. Raises `Unexpected` if another ending comes."""
+        """Wait for one of these public statuses and return it. Raises `JourneyError` if another ending comes."""
         deadline = time.monotonic() + self.town.patience
         while True:
             status: str = (await self.look())["status"]["code"]
             if status in codes:
                 return status
             if self.seen["ending"] is not None or time.monotonic() > deadline:
-                raise Unexpected(f"dossier {self.dossier} is {status}, expected {' or '.join(codes)}")
+                raise JourneyError(f"dossier {self.dossier} is {status}, expected {' or '.join(codes)}")
             await asyncio.sleep(POLL_SECONDS)
 
     async def payable(self, *, other_than: str | None = None) -> str:
@@ -166,7 +172,7 @@ class Citizen:
             if address and address != other_than:
                 return address
             await asyncio.sleep(POLL_SECONDS)
-        raise Unexpected(f"dossier {self.dossier} never became payable")
+        raise JourneyError(f"dossier {self.dossier} never became payable")
 
     async def reference(self) -> str:
         """Return the QR reference of the bill, from the timeline."""
@@ -188,16 +194,16 @@ def _asks_review(entry: Mapping[str, Any]) -> bool:
     return bool(entry["event"] == "review_requested")
 
 
-def camt054(credits: Sequence[tuple[str, int]]) -> bytes:
+def camt054(bookings: Sequence[tuple[str, int]]) -> bytes:
     """Return a camt.054.001.08 credit notification for (QR reference, rappen) pairs."""
     entries = "".join(
         f"<TxDtls><Refs><AcctSvcrRef>{uuid4().hex[:30]}</AcctSvcrRef></Refs>"
         f'<Amt Ccy="CHF">{rappen / 100:.2f}</Amt><CdtDbtInd>CRDT</CdtDbtInd>'
         "<RmtInf><Strd><CdtrRefInf><Tp><CdOrPrtry><Prtry>QRR</Prtry></CdOrPrtry></Tp>"
         f"<Ref>{reference}</Ref></CdtrRefInf></Strd></RmtInf></TxDtls>"
-        for reference, rappen in credits
+        for reference, rappen in bookings
     )
-    total = sum(rappen for _, rappen in credits) / 100
+    total = sum(rappen for _, rappen in bookings) / 100
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
         '<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"><BkToCstmrDbtCdtNtfctn><Ntfctn>'

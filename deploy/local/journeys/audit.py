@@ -1,0 +1,180 @@
+"""Counting: does everything that journeys left behind equal what they did, exactly? Pure but for reading the books."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import httpx
+
+from deploy.local.journeys import books
+from deploy.local.journeys.books import Entry
+from deploy.local.journeys.endings import Effects
+from deploy.local.journeys.town import Town
+from deploy.local.stack import Stack
+from services.analytics.aggregate import Aggregate
+from services.analytics.parity import totals_of
+from services.analytics.view import Targets, view
+from shared.contracts.dossier import DocumentIssued, DossierClosed, DossierDecided, DossierStatusChanged
+from shared.contracts.event import Event
+from shared.contracts.notifications import MessageSent
+from shared.contracts.payments import PaymentRefunded, PaymentSucceeded
+
+SETTLE_SECONDS: Final = 60.0
+POLL_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was counted."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Played:
+    """A dossier that a journey played, and what must be left of it."""
+
+    journey: str
+    dossier: str
+    subject: str
+    effects: Effects
+
+
+async def audit(stack: Stack, town: Town, played: Sequence[Played]) -> list[Check]:
+    """Return every check; waits first until messages, refunds and KPIs have come to rest."""
+    ours = {one.dossier for one in played}
+    await _settled(lambda: _at_rest(stack, played))
+    journals = await books.journals(stack)
+    mine = {dossier: entries for dossier, entries in journals.items() if dossier in ours}
+    return [
+        _endings(played, mine),
+        _effects(played, mine),
+        _money(stack, played),
+        _mails(stack, mine),
+        await _documents(town, played, mine),
+        *await _events(stack, journals),
+        await _kpis(stack, journals),
+    ]
+
+
+def events_of(entries: Iterable[Entry], kind: type[Event]) -> list[Any]:
+    """Return the events of one class."""
+    return [entry.recorded.event for entry in entries if isinstance(entry.recorded.event, kind)]
+
+
+async def _settled(at_rest: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until nothing is under way; the checks say what is missing if that never happens."""
+    until = time.monotonic() + SETTLE_SECONDS
+    while not await at_rest() and time.monotonic() < until:
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _at_rest(stack: Stack, played: Sequence[Played]) -> bool:
+    found = await books.journals(stack)
+    entries = [entry for one in played for entry in found.get(one.dossier, ())]
+    told = len(events_of(entries, MessageSent)) == len(events_of(entries, DossierStatusChanged))
+    refunds = sum(one.effects.refunded for one in played) == len(events_of(entries, PaymentRefunded))
+    return told and refunds and (await _kpis(stack, found)).ok
+
+
+def _check(name: str, wrong: Sequence[str], good: str) -> Check:
+    return Check(name, not wrong, "; ".join(wrong[:5]) or good)
+
+
+def _endings(played: Sequence[Played], mine: Mapping[str, Sequence[Entry]]) -> Check:
+    wrong = []
+    for one in played:
+        endings = [closed.ending for closed in events_of(mine.get(one.dossier, ()), DossierClosed)]
+        if endings != [one.effects.ending]:
+            wrong.append(f"{one.journey} {one.dossier} ended {endings}, expected {one.effects.ending}")
+    return _check("every dossier in its end state", wrong, f"{len(played)} dossiers")
+
+
+def _effects(played: Sequence[Played], mine: Mapping[str, Sequence[Entry]]) -> Check:
+    wrong = []
+    for one in played:
+        entries, effects = mine.get(one.dossier, ()), one.effects
+        counted = (
+            len(events_of(entries, DossierDecided)),
+            len(events_of(entries, DocumentIssued)),
+            len(events_of(entries, PaymentSucceeded)),
+            len(events_of(entries, PaymentRefunded)),
+        )
+        expected = (effects.decisions, effects.documents, effects.captured + effects.booked, effects.refunded)
+        if counted != expected:
+            wrong.append(f"{one.journey} {one.dossier}: {counted}, expected {expected}")
+    return _check("one decision, document, payment, refund each", wrong, "as each journey expects")
+
+
+def _money(stack: Stack, played: Sequence[Played]) -> Check:
+    counted = books.ledger(stack)
+    wrong = [
+        f"{one.journey} {one.dossier}: {kind} {counted[one.dossier, kind]} times, expected {expected}"
+        for one in played
+        for kind, expected in (("payment", one.effects.captured), ("refund", one.effects.refunded))
+        if counted[one.dossier, kind] != expected
+    ]
+    captured = sum(one.effects.captured for one in played)
+    return _check("the payment provider's own ledger", wrong, f"{captured} payments captured")
+
+
+def _mails(stack: Stack, mine: Mapping[str, Sequence[Entry]]) -> Check:
+    found: dict[str, Counter[str]] = {dossier: Counter() for dossier in mine}
+    for mail in books.mails(stack):
+        dossier = next((known for known in mine if known in mail["text"]), None)
+        if dossier is not None:
+            found[dossier][mail["message_id"]] += 1
+    wrong = [
+        f"{dossier}: {len(found[dossier])} different messages for {expected} statuses"
+        for dossier, entries in mine.items()
+        if len(found[dossier]) != (expected := len(events_of(entries, DossierStatusChanged)))
+    ]
+    messages = sum(len(counter) for counter in found.values())
+    copies = sum(counter.total() for counter in found.values()) - messages
+    return _check("one message per status", wrong, f"{messages} messages, {copies} second copies")
+
+
+async def _documents(town: Town, played: Sequence[Played], mine: Mapping[str, Sequence[Entry]]) -> Check:
+    wrong, count = [], 0
+    for one in played:
+        for issued in events_of(mine.get(one.dossier, ()), DocumentIssued):
+            url = f"{town.portal}/v1/dossiers/{one.dossier}/documents/{issued.document}"
+            answer = await town.send("GET", url, await town.token(one.subject, "citizen"))
+            count += 1
+            if not answer.content.startswith(b"%PDF") or sha256(answer.content).hexdigest() != issued.sha256:
+                wrong.append(f"{one.dossier}: the PDF is not the one that was issued")
+    return _check("every document can be downloaded", wrong, f"{count} PDFs with their hashes")
+
+
+async def _events(stack: Stack, journals: Mapping[str, Sequence[Entry]]) -> list[Check]:
+    published = await books.published(stack)
+    recorded = {entry.recorded.id for entries in journals.values() for entry in entries}
+    on_topics = {known for topic, ids in published.ids.items() if not topic.startswith("agency.") for known in ids}
+    missing, foreign = sorted(recorded - on_topics), sorted(on_topics - recorded)
+    differ = [f"missing {one}" for one in missing] + [f"in no journal {one}" for one in foreign]
+    repeats = published.records - sum(len(ids) for ids in published.ids.values())
+    return [
+        _check("topics equal journals", differ, f"{len(recorded)} events, {repeats} repeats"),
+        _check("first occurrences in order", published.out_of_order(), f"{len(published.sequences)} subjects"),
+    ]
+
+
+_COMPARED: Final = ("dossiers", "decisions", "decisionTime", "closingTime", "reuse", "payments", "messages", "identity")
+
+
+async def _kpis(stack: Stack, journals: Mapping[str, Sequence[Entry]]) -> Check:
+    totals = totals_of(entry.received for entries in journals.values() for entry in entries)
+    aggregate = Aggregate(0, "audit", 0, {}, "", totals)
+    expected = view([aggregate], 1, Targets(p50_seconds=0, p90_seconds=0)).model_dump(mode="json", by_alias=True)
+    try:
+        live = books.kpis(stack)
+    except httpx.HTTPError as error:
+        return Check("KPIs exact", ok=False, detail=f"the KPI API does not answer: {type(error).__name__}")
+    wrong = [f"{name}: {live[name]}, expected {expected[name]}" for name in _COMPARED if live[name] != expected[name]]
+    return _check("KPIs exact", wrong, f"{live['dossiers']['submitted']} dossiers submitted")
