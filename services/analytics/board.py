@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -56,20 +57,15 @@ class Board:
         self.closed = True
         self._wake()
 
-    async def changes(self, pause: float, longest: float) -> AsyncIterator[bool]:
-        """Yield True at once and after changes, at most every `pause` seconds; False after `longest` without any."""
-        told = -1
+    async def changes(self, pause: float, longest: float) -> AsyncIterator[None]:
+        """Yield at once, after a change (at most every `pause` s) and after `longest` s without one; end when closed."""
         while not self.closed:
             news = self._news
-            if told == self.revision:
-                try:
-                    await asyncio.wait_for(news.wait(), longest)
-                except TimeoutError:
-                    yield False
-                continue
-            told = self.revision
-            yield True
+            yield
             await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(longest):
+                    await news.wait()
 
     def _wake(self) -> None:
         self._news.set()

@@ -25,6 +25,7 @@ from shared.kafka.client import partition_of
 from shared.settings import CommonSettings
 
 log = logging.getLogger(__name__)
+_faust_log: Final = logging.getLogger("faust")
 
 GROUP: Final = "analytics"
 TABLE: Final = "dossiers"
@@ -35,6 +36,8 @@ CHANGELOG: Final = Topic(f"{GROUP}-{TABLE}-changelog", "analytics", ("analytics"
 
 class DossierTable(faust.Table[bytes, bytes]):
     """The records. What a recovery reads is merged into what is known, so that a late older write changes nothing."""
+
+    logger = _faust_log
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -80,6 +83,7 @@ class DossierTable(faust.Table[bytes, bytes]):
 class RewindingConsumer(Consumer):
     """Reads sources again from `overlap` events before the committed offset; commits what the changelog has."""
 
+    logger = _faust_log
     app: "CountingApp"
     _standing = False
 
@@ -132,6 +136,7 @@ class RewindingTransport(Transport):
 class CountingApp(faust.App):
     """A Faust application that counts events into `running` through `handle`."""
 
+    logger = _faust_log
     overlap: int
     running: Running
     table: DossierTable

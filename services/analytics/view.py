@@ -93,9 +93,10 @@ class Consultations(_View):
 
 
 class Partition(_View):
-    """How current one partition's share is. `covered`: next offset by source topic."""
+    """How current one partition's share is, and which process counted it. `covered`: next offset by source topic."""
 
     partition: int
+    worker: str
     as_of: str
     covered: dict[str, int]
 
@@ -145,7 +146,7 @@ def view(aggregates: Sequence[Aggregate], partitions: int, targets: Targets) -> 
         consultations=Consultations(),
         targets=targets,
         partitions=[
-            Partition(partition=a.partition, as_of=a.at, covered=dict(a.covered))
+            Partition(partition=a.partition, worker=a.worker, as_of=a.at, covered=dict(a.covered))
             for a in sorted(aggregates, key=lambda a: a.partition)
         ],
     )

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from aiokafka.errors import KafkaError
 from faust.contrib.asgi import bind_to_running_loop
 from faust.types import TP
 
@@ -146,7 +147,10 @@ class Counting:
             if app is None or app.rebalancing or not covered:
                 continue
             record_unsettled(len(app.table.unsettled))
-            ends = await app.consumer.highwaters(*(TP(topic, number) for topic, number in covered))
+            try:
+                ends = await app.consumer.highwaters(*(TP(topic, number) for topic, number in covered))
+            except KafkaError:
+                continue
             for (topic, number), offset in covered.items():
                 end = ends.get(TP(topic, number)) or 0
                 if end < offset:
