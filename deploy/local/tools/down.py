@@ -9,12 +9,14 @@ from deploy.local import lock, processes
 from deploy.local.cli import CHECKOUT
 
 DATA = CHECKOUT / ".local"
+# `./dev up --check` keeps its own data.
+ROOTS = (DATA, DATA / "check")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Stop and say what was stopped. Arguments are not used."""
     del arguments
-    stopped = stop_all(DATA)
+    stopped = [name for root in ROOTS for name in stop_all(root)]
     print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
     return 0
 

@@ -3,13 +3,14 @@
 import shutil
 from collections.abc import Sequence
 
-from deploy.local.tools.down import DATA, stop_all
+from deploy.local.tools.down import DATA, ROOTS, stop_all
 
 
 def main(arguments: Sequence[str]) -> int:
     """Stop, remove, say so. Arguments are not used."""
     del arguments
-    stop_all(DATA)
+    for root in ROOTS:
+        stop_all(root)
     shutil.rmtree(DATA, ignore_errors=True)
     print(f"Removed {DATA}: the next `./dev up` starts with empty data.")
     return 0
