@@ -4,6 +4,7 @@ Attributes travel as `ce_…` headers, the value is plain JSON. `sequence` count
 CloudEvents sequence extension asks; `partitionkey` is the Kafka key; `mac` lets a reader check the journal's chain.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,7 @@ from shared.errors import Permanent
 SCHEMA_BASE: Final = "https://dossierbus.org/schemas"
 _REQUIRED: Final = ("specversion", "id", "source", "type", "subject", "sequence", "time", "tenant", "partitionkey")
 MAX_VALUE_BYTES: Final = 1_000_000
+_SEQUENCE: Final = re.compile(r"[0-9]{1,10}")
 
 Headers = list[tuple[str, bytes]]
 
@@ -93,7 +95,8 @@ class Received:
 
 def attributes(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
     """Return the CloudEvents attributes of Kafka headers by their bare names; unreadable bytes are replaced."""
-    return {name[3:]: value.decode("utf-8", "replace") for name, value in headers if name.startswith("ce_")}
+    # A foreign producer may send a header without a value, whatever the types say.
+    return {name[3:]: (value or b"").decode("utf-8", "replace") for name, value in headers if name.startswith("ce_")}
 
 
 def decode(message: Message) -> Received | None:
@@ -115,8 +118,8 @@ def _envelope(found: Mapping[str, str], key: bytes | None) -> Envelope:
     missing = [name for name in _REQUIRED if not found.get(name)]
     if missing:
         raise Undecodable(f"attributes missing: {', '.join(missing)}")
-    if found["specversion"] != "1.0" or not found["sequence"].isdecimal() or int(found["sequence"]) < 1:
-        raise Undecodable("specversion must be 1.0 and sequence a positive number")
+    if found["specversion"] != "1.0" or not _SEQUENCE.fullmatch(found["sequence"]) or int(found["sequence"]) < 1:
+        raise Undecodable("specversion must be 1.0 and sequence a positive number of at most ten digits")
     if key is None or key != found["partitionkey"].encode():
         raise Undecodable("the record's key differs from its partitionkey")
     if any(character in found["subject"] for character in ".$\0"):
