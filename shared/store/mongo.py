@@ -20,7 +20,6 @@ from pymongo.errors import (
     ExecutionTimeout,
     NetworkTimeout,
     OperationFailure,
-    PyMongoError,
     ServerSelectionTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
@@ -125,13 +124,23 @@ class GroupCommit:
     async def _drain(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting[: self.largest], self._waiting[self.largest :]
-            try:
-                failures = await self._write([operation for operation, _ in group])
-            except (PyMongoError, StorageUnavailable) as error:
+            await self._write_group(group)
+
+    async def _write_group(self, group: "list[tuple[Operation, asyncio.Future[Written]]]") -> None:
+        try:
+            failures = await self._write([operation for operation, _ in group])
+        except StorageUnavailable as error:
+            _fail([future for _, future in group], error)
+        except Exception as error:  # noqa: BLE001 - such as a value that cannot be stored: nobody may wait for ever
+            if len(group) == 1:
                 _fail([future for _, future in group], error)
-            else:
-                for index, (_, future) in enumerate(group):
-                    _answer(future, failures.get(index))
+                return
+            # One operation must not fail its neighbours: each is tried alone, and a repeat is a conflict at worst.
+            for single in group:
+                await self._write_group([single])
+        else:
+            for index, (_, future) in enumerate(group):
+                _answer(future, failures.get(index))
 
     async def _write(self, operations: list[Operation]) -> dict[int, int]:
         """Return the error codes by the operations' indexes."""
