@@ -21,7 +21,7 @@ from shared.environment import Environment, timestamp
 from shared.errors import StorageUnavailable, Transient
 from shared.journal.fold import canonical
 from shared.journal.journal import Journal
-from shared.journal.model import Document, Work
+from shared.journal.model import KEPT_EVENTS, Document, Work
 from shared.meters import record_relay_backlog
 from shared.telemetry import span_from
 
@@ -45,7 +45,10 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Run:
+    """Events of one aggregate without a gap, from the one behind the watermark `after` on."""
+
     subject: str
+    after: int
     documents: tuple[Document, ...]
 
 
@@ -78,12 +81,11 @@ class Relay:
                 await self._publish_offered()
 
     async def sweep(self, limit: int = LARGEST_GROUP) -> int:
-        """Publish what a crash or an absent broker left behind; return how many aggregates were looked at."""
+        """Publish what a crash or an absent broker left behind; return how many aggregates were wholly published."""
         before = timestamp(self.environment.now() - SWEEP_AGE)
         subjects = await self.journal.store.pending(before, limit)
         record_relay_backlog(self.journal.aggregate.name, len(subjects))
-        await self._publish([await self._stored(subject) for subject in subjects])
-        return len(subjects)
+        return await self._publish([await self._stored(subject) for subject in subjects])
 
     async def _publish_offered(self) -> None:
         group = [self._offered.popitem(last=False) for _ in range(min(LARGEST_GROUP, len(self._offered)))]
@@ -96,41 +98,42 @@ class Relay:
         watermark = max(published, self._sent.get(subject, 0))
         new = tuple(sorted((d for d in documents if d["seq"] > watermark), key=lambda d: d["seq"]))
         if new and [d["seq"] for d in new] == list(range(watermark + 1, watermark + 1 + len(new))):
-            return _Run(subject, new)
+            return _Run(subject, watermark, new)
         return await self._stored(subject)
 
     async def _stored(self, subject: str) -> _Run:
         head = await self.journal.store.load(subject)
-        return _Run(subject, tuple(await self.journal.store.events(subject, head.published if head else 0)))
+        after = head.published if head else 0
+        return _Run(subject, after, tuple(await self.journal.store.events(subject, after)))
 
-    async def _publish(self, runs: Sequence[_Run]) -> None:
-        """Send several dossiers' runs together and raise each watermark as far as it was acknowledged."""
+    async def _publish(self, runs: Sequence[_Run]) -> int:
+        """Send several dossiers' runs together and raise each watermark as far as it was acknowledged.
+
+        Return how many runs were acknowledged to their end.
+        """
         messages = [(run, message) for run in runs for message in self._messages(run)]
-        if not messages:
-            await asyncio.gather(*(self._settle(run, len(run.documents)) for run in runs))
-            return
-        trace_of_first = runs[0].documents[0]["trace"] if runs[0].documents else ""
+        trace_of_first = messages[0][0].documents[0]["trace"] if messages else ""
         with span_from(trace_of_first, f"publish {self.journal.aggregate.topic}", trace.SpanKind.PRODUCER):
-            acknowledged = await self.publisher.publish([message for _, (_, message) in messages])
+            acknowledged = await self.publisher.publish([message for _, (_, message) in messages]) if messages else []
         failed: dict[str, int] = {}
         for (run, (index, _)), good in zip(messages, acknowledged, strict=True):
             if not good:
                 failed[run.subject] = min(index, failed.get(run.subject, index))
         await asyncio.gather(*(self._settle(run, failed.get(run.subject, len(run.documents))) for run in runs))
+        return len(runs) - len(failed)
 
     async def _settle(self, run: _Run, acknowledged: int) -> None:
         if acknowledged == 0 and run.documents:
             return
-        sequence = run.documents[acknowledged - 1]["seq"] if run.documents else await self._head(run.subject)
-        self._remember(run.subject, sequence)
+        sequence = run.documents[acknowledged - 1]["seq"] if run.documents else run.after
+        store = self.journal.store
         try:
-            await self.journal.store.mark_published(run.subject, sequence)
+            await store.mark_published(run.subject, run.after, sequence)
+            self._remember(run.subject, sequence)
+            if sequence // KEPT_EVENTS > max(1, run.after // KEPT_EVENTS):
+                await store.seal(run.subject, KEPT_EVENTS)
         except StorageUnavailable:
             log.warning("watermark_not_saved", extra={"subject": run.subject})
-
-    async def _head(self, subject: str) -> int:
-        head = await self.journal.store.load(subject)
-        return head.published if head else 0
 
     def _remember(self, subject: str, sequence: int) -> None:
         self._sent[subject] = max(sequence, self._sent.pop(subject, 0))

@@ -26,7 +26,7 @@ from shared.journal.model import Aggregate, S
 from shared.kafka import guard
 from shared.kafka.client import KafkaPublisher
 from shared.kafka.reader import consume
-from shared.relay import Relay
+from shared.relay import LARGEST_GROUP, Relay
 from shared.settings import CommonSettings, load
 from shared.store.journals import open_journals
 from shared.store.mongo import Database, connect, ping
@@ -124,7 +124,8 @@ class Bus(Generic[Settings]):
             try:
                 if await leases.acquire(f"sweep/{self.service}", holder, SWEEP_LEASE):
                     for relay in self._relays:
-                        await relay.sweep()
+                        while await relay.sweep() == LARGEST_GROUP:
+                            await leases.acquire(f"sweep/{self.service}", holder, SWEEP_LEASE)
             except StorageUnavailable:
                 log.warning("sweeper_waits")
 

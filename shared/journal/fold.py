@@ -15,7 +15,21 @@ import orjson
 
 from shared.contracts.event import Event
 from shared.environment import timestamp
-from shared.journal.model import Aggregate, Cause, Change, Decide, Document, Head, Outcome, Recorded, S, Share, Work
+from shared.journal.model import (
+    LARGEST_EVENT_BYTES,
+    Aggregate,
+    Cause,
+    Change,
+    Decide,
+    Document,
+    Head,
+    Outcome,
+    Recorded,
+    S,
+    Share,
+    TooLarge,
+    Work,
+)
 
 MAX_ROUNDS = 50
 
@@ -66,7 +80,12 @@ class _Draft(Generic[S]):
         self.mac = document["mac"] = chain(self.key, self.mac, document)
         self.documents.append(document)
         for work in self.aggregate.plan(self.state, recorded):
-            self.work.append(replace(work, id=f"{recorded.id}/{work.kind}", traceparent=self.traceparent))
+            self._want(replace(work, id=f"{recorded.id}/{work.kind}", traceparent=self.traceparent))
+
+    def _want(self, work: Work) -> None:
+        if any(work.id == other.id for other in self.work):
+            raise RuntimeError(f"one event wants work of kind {work.kind} twice: the two could not be told apart")
+        self.work.append(work)
 
     def _document(self, recorded: Recorded, shares: Sequence[Share]) -> Document:
         document: Document = {
@@ -78,6 +97,8 @@ class _Draft(Generic[S]):
             "trace": self.traceparent,
             "data": recorded.event.model_dump(mode="json"),
         }
+        if len(canonical(document["data"])) > LARGEST_EVENT_BYTES:
+            raise TooLarge(f"{recorded.event.word} is larger than {LARGEST_EVENT_BYTES} bytes")
         if self.cause.body is not None:
             document["body"] = self.cause.body
         if shares:

@@ -103,13 +103,16 @@ class Journal(Generic[S]):
         return Task(subject, work.id, work.kind, taken.attempts, work.not_after, work.traceparent, state)
 
     async def postpone(self, task: Task[S], due_at: datetime, decide: Decide[S] | None = None) -> None:
-        """Give a claimed piece of work a later due time, recording a decision along with it if there is one."""
+        """Give a claimed piece of work a later due time, recording a decision along with it if there is one.
+
+        Work that was done meanwhile, or taken by another after this lease had ended, is left alone.
+        """
         if decide is not None:
             await self.record(task.subject, decide, replace(Cause.performed(task), work=None))
         for _ in range(MAX_ATTEMPTS):
             head = await self.store.load(task.subject)
             work = _find(head, task.id)
-            if head is None or work is None:
+            if head is None or work is None or work.attempts != task.attempts:
                 return
             later = replace(work, due_at=timestamp(due_at))
             if await self.store.commit(self._with_work(head, later, self._environment.now())):

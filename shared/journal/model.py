@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,6 +12,12 @@ from shared.contracts.event import Event, event_class
 from shared.errors import Permanent, Transient
 
 Document = dict[str, Any]
+
+KEPT_EVENTS: Final = 200
+"""Published events that stay in an aggregate's document; older ones move to sealed segments of as many."""
+
+LARGEST_EVENT_BYTES: Final = 900_000
+"""An event's data as JSON; with its attributes it still fits into one Kafka record of the default size (1 MiB)."""
 
 
 class State(BaseModel):
@@ -33,6 +39,10 @@ class IdempotencyConflict(Permanent):
 
 class UnknownSubject(Permanent):
     """No aggregate has this id."""
+
+
+class TooLarge(Permanent):
+    """A decided event is larger than a record may be; nothing was saved, since it could never be published."""
 
 
 class Contention(Transient):
@@ -223,12 +233,15 @@ class JournalStore(Protocol):
         """Return the stored events with a greater sequence, in order, sealed segments included."""
         ...
 
-    async def mark_published(self, subject: str, sequence: int) -> None:
-        """Raise the watermark; clear the pending mark if this is the newest event."""
+    async def mark_published(self, subject: str, after: int, sequence: int) -> None:
+        """Raise the watermark to `sequence`; clear the pending mark if this is the newest event.
+
+        Nothing happens while the watermark is below `after`: what lies between was not published (any more).
+        """
         ...
 
     async def pending(self, before: str, limit: int) -> list[str]:
-        """Return subjects last written before this time that may have unpublished events, oldest first."""
+        """Return subjects that may have unpublished events and got their newest before this time, oldest first."""
         ...
 
     async def due(self, now: str, kinds: Sequence[str], limit: int) -> list[tuple[str, str]]:
@@ -236,7 +249,7 @@ class JournalStore(Protocol):
         ...
 
     async def republish(self) -> int:
-        """Mark every event of every aggregate as unpublished; return how many aggregates were marked."""
+        """Mark every event of every aggregate as unpublished; return how many aggregates had published some."""
         ...
 
     async def seal(self, subject: str, keep: int) -> int:

@@ -1,14 +1,14 @@
 """Journals in MongoDB: one document per aggregate, sealed segments beside it. Decides nothing.
 
-The largest document: 200 published events stay in it, older ones move to segments of at most 200. With events of
-0.6 to 2 KB it stays far below MongoDB's 16 MB.
+The largest document: the relay seals at every 200th event, so that 200 to 399 published events stay in it and older
+ones lie in segments of 200. With events of 0.6 to 2 KB it stays far below MongoDB's 16 MB.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from shared.journal.model import Change, Document, Head, Work
+from shared.journal.model import KEPT_EVENTS, Change, Document, Head, Work
 from shared.store.mongo import (
     ASCENDING,
     Collection,
@@ -21,7 +21,7 @@ from shared.store.mongo import (
     translated,
 )
 
-SEGMENT_EVENTS: Final = 200
+SEGMENT_EVENTS: Final = KEPT_EVENTS
 _HEAD: Final = ("version", "head", "schema", "state", "published", "seen", "shared", "work", "mac", "sealed")
 
 
@@ -60,16 +60,17 @@ class MongoJournalStore:
                     found.update({event["seq"]: event for event in segment["events"]})
         return [found[sequence] for sequence in sorted(found) if sequence > after]
 
-    async def mark_published(self, subject: str, sequence: int) -> None:
-        """Raise the watermark; clear the pending mark if this is the newest event."""
+    async def mark_published(self, subject: str, after: int, sequence: int) -> None:
+        """Raise the watermark to `sequence` if it has come to `after`; clear the pending mark at the newest event."""
+        watermark = {"$max": ["$published", sequence]}
         raised = {
-            "published": {"$max": ["$published", sequence]},
-            "pending": {"$cond": [{"$lte": ["$head", sequence]}, "$$REMOVE", True]},
+            "published": watermark,
+            "pending": {"$cond": [{"$lte": ["$head", watermark]}, "$$REMOVE", True]},
         }
-        await self._writes.submit(UpdateOne({"_id": subject}, [{"$set": raised}]))
+        await self._writes.submit(UpdateOne({"_id": subject, "published": {"$gte": after}}, [{"$set": raised}]))
 
     async def pending(self, before: str, limit: int) -> list[str]:
-        """Return subjects last written before this time that may have unpublished events, oldest first."""
+        """Return subjects that may have unpublished events and got their newest before this time, oldest first."""
         with translated():
             cursor = self._journals.find({"pending": True, "updated_at": {"$lt": before}}, {"_id": 1})
             return [document["_id"] async for document in cursor.sort("updated_at", ASCENDING).limit(limit)]
@@ -87,14 +88,17 @@ class MongoJournalStore:
         ]
 
     async def republish(self) -> int:
-        """Mark every event of every aggregate as unpublished; return how many aggregates were marked."""
-        with translated():
-            result = await self._journals.update_many(
-                {"published": {"$gt": 0}}, {"$set": {"published": 0, "pending": True}}
-            )
-        return result.modified_count
+        """Mark every event of every aggregate as unpublished; return how many aggregates had published some."""
+        marked, after = 0, ""
+        while subjects := await self.subjects(after):
+            # In pages: one update of everything would outlast the socket's timeout.
+            page = {"_id": {"$in": subjects}, "published": {"$gt": 0}}
+            with translated():
+                result = await self._journals.update_many(page, {"$set": {"published": 0, "pending": True}})
+            marked, after = marked + result.modified_count, subjects[-1]
+        return marked
 
-    async def seal(self, subject: str, keep: int = SEGMENT_EVENTS) -> int:
+    async def seal(self, subject: str, keep: int) -> int:
         """Move published events but the newest `keep` to a sealed segment; return how many moved.
 
         The segment is written first: a crash in between leaves events in both places, and reading merges them.
@@ -130,14 +134,17 @@ class MongoJournalStore:
             return [_head(document, []) async for document in ordered]
 
     async def _matched(self, document: Document, cause: str | None) -> list[Document]:
-        if not document.get("events"):
-            return await self._matched_sealed(document, cause) if document.get("sealed") else []
+        if not document.get("events") and not await self._is_sealed(document, cause):
+            return []
+        # All of them: a cause's events may lie in the document and in several segments.
         return [event for event in await self.events(document["_id"]) if event["cause"] == cause]
 
-    async def _matched_sealed(self, document: Document, cause: str | None) -> list[Document]:
+    async def _is_sealed(self, document: Document, cause: str | None) -> bool:
+        if not document.get("sealed"):
+            return False
         with translated():
-            segment = await self._segments.find_one({"subject": document["_id"], "events.cause": cause})
-        return [event for event in segment["events"] if event["cause"] == cause] if segment else []
+            found = await self._segments.find_one({"subject": document["_id"], "events.cause": cause}, {"_id": 1})
+        return found is not None
 
     async def _write_segment(self, subject: str, events: Sequence[Document]) -> None:
         first, last = events[0]["seq"], events[-1]["seq"]
@@ -199,8 +206,10 @@ def _moved(change: Change) -> dict[str, Any]:
         "state": change.state,
         "shared": dict(change.shared),
         "mac": change.mac,
-        "updated_at": change.time,
     }
+    if change.events:
+        # Work that is taken or postponed does not make events younger: the sweeper goes by this time.
+        moved["updated_at"] = change.time
     if change.work:
         moved["work"] = [asdict(work) for work in change.work]
     return moved
