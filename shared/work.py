@@ -51,7 +51,7 @@ Perform = Callable[[Task[S]], Awaitable[Done[S] | Again[S]]]
 
 @dataclass(frozen=True)
 class Performer(Generic[S]):
-    """How one kind of work is done.
+    """How one kind of work is done; `timeout_seconds` must end before the lease does, or two would do it at once.
 
     `perform` may raise `Transient`: the work backs off, and `delayed(task)` says what to record then. Past its
     not-after time, or after a permanent error, `give_up(task, reason)` says what to record instead.
@@ -64,6 +64,10 @@ class Performer(Generic[S]):
     places: int = 16
     timeout_seconds: float = 20.0
     longest_backoff_seconds: float = LONGEST_BACKOFF_SECONDS
+
+    def __post_init__(self) -> None:
+        if self.timeout_seconds >= LEASE.total_seconds():
+            raise ValueError(f"work may take less than its lease of {LEASE.total_seconds():.0f} s")
 
 
 @dataclass
@@ -126,6 +130,9 @@ class WorkLoop(Generic[S]):
         now = timestamp(self.environment.now())
         limit = sum(free[kind] for kind in kinds) + sum(len(busy) for busy in self._busy.values())
         found = await self.journal.store.due(now, kinds, limit)
+        if len(found) >= limit and len(kinds) > 1:
+            # A backlog of one kind would hide the others.
+            found = [work for kind in kinds for work in await self.journal.store.due(now, [kind], limit)]
         return sum(self._start(subject, work_id) for subject, work_id in found)
 
     async def settle(self) -> None:
@@ -198,6 +205,8 @@ class WorkLoop(Generic[S]):
             return
         except Exception:
             log.exception("work_failed", extra={"work_id": task.id, "kind": task.kind})
+            if circuit is not None:
+                circuit.succeeded()  # a permanent error is an answer
             await self._finish(task, performer.give_up(task, "failed"), "failed")
             return
         if circuit is not None:
