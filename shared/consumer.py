@@ -2,6 +2,9 @@
 
 Per dossier in order, different dossiers at once. MongoDB or Kafka away: wait in place. A permanent error: a durable
 marker and the dead-letter topic before the offset is committed; later events of that dossier follow it there.
+
+A redrive sends a dossier's letters to their topics again, with its token. While the marker stands, only letters with
+that token are handled, so that no newer event overtakes them; one that fails again ends the redrive for those after it.
 """
 
 import asyncio
@@ -23,19 +26,31 @@ from shared.telemetry import span_from
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT_SECONDS: Final = 10.0
+LARGEST_LETTER_BYTES: Final = 950_000
+LARGEST_KEY_BYTES: Final = 10_000
+
+REASON: Final = "dlq_reason"
+ORIGIN: Final = "dlq_origin"
+FOLLOWS: Final = "dlq_follows"
+"""On letters of marked dossiers: a redrive handles them in order. Unreadable records stand for themselves."""
+REDRIVE: Final = "dlq_redrive"
 
 Handler = Callable[[Received], Awaitable[None]]
 
 
 class Markers(Protocol):
-    """Durable dead-letter markers by consumer group and dossier."""
+    """Durable dead-letter markers by consumer group and dossier. Every method raises `StorageUnavailable`."""
 
-    async def mark(self, group: str, key: str, reason: str, event: str, now: str) -> None:
-        """Set a dossier's events aside from now on."""
+    async def mark(self, group: str, key: str, reason: str, event: str, now: str, *, letters: int = 0) -> None:
+        """Set a dossier's events aside from now on; `letters` more now lie in the dead-letter topic."""
         ...
 
-    async def marked(self, group: str, key: str) -> bool:
-        """Return whether a dossier's events are set aside."""
+    async def stop_redrive(self, group: str, key: str) -> None:
+        """Handle no more letters of the redrive under way: one of them failed again."""
+        ...
+
+    async def marked(self, group: str, key: str, redrive: str = "") -> bool:
+        """Return whether a dossier's events are set aside; those of the redrive under way are not."""
         ...
 
     async def keys(self, group: str) -> set[str]:
@@ -53,10 +68,24 @@ class Dispatcher:
     publisher: Publisher
     environment: Environment
     _marked: set[str] = field(default_factory=set)
+    _assignments: int = 1
+    _loaded_for: int = 0
+    _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def load_markers(self) -> None:
         """Read the markers anew: on start and whenever partitions are assigned."""
-        self._marked = await self._patiently(lambda: self.markers.keys(self.group))
+        self._assignments += 1
+        await self._load()
+
+    async def _load(self) -> None:
+        """Load what is not loaded yet: records may arrive before the call that an assignment made has its answer."""
+        async with self._loading:
+            if self._loaded_for == self._assignments:
+                return
+            assignments = self._assignments
+            # Those known stay: one of them may have been marked after the store was read.
+            self._marked |= await self._patiently(lambda: self.markers.keys(self.group))
+            self._loaded_for = assignments
 
     async def dispatch(self, messages: Sequence[Message]) -> None:
         """Handle records; returns when each is handled, skipped or durably set aside."""
@@ -80,7 +109,7 @@ class Dispatcher:
         handler = self.subscriptions.get(type(received.event)) if received else None
         if received is None or handler is None:
             return "skipped"
-        if await self._is_marked(received.envelope.dossier):
+        if await self._is_marked(received.envelope.dossier, _redrive(message, self.group)):
             await self._set_aside(message, Permanent("an earlier event of this dossier waits"))
             return "dead_lettered"
         return await self._call(handler, received, message)
@@ -107,34 +136,68 @@ class Dispatcher:
             await self.environment.sleep(pause * (0.5 + self.environment.random()))
             pause = min(pause * 2, LONGEST_WAIT_SECONDS)
 
-    async def _is_marked(self, dossier: str) -> bool:
+    async def _is_marked(self, dossier: str, redrive: str) -> bool:
         """Ask the store only for dossiers known to be marked: a redrive may have cleared them meanwhile."""
+        await self._load()
         if dossier not in self._marked:
             return False
-        if await self._patiently(lambda: self.markers.marked(self.group, dossier)):
+        if await self._patiently(lambda: self.markers.marked(self.group, dossier, redrive)):
             return True
-        self._marked.discard(dossier)
+        if not redrive:
+            self._marked.discard(dossier)
         return False
 
     async def _set_aside(self, message: Message, error: Exception) -> None:
-        found = attributes(message.headers)
-        dossier = found.get("partitionkey") or (message.key or b"").decode("utf-8", "replace")
-        if dossier and not isinstance(error, Undecodable):
-            await self._patiently(lambda: self._mark(dossier, found.get("id", ""), error))
-        letter = replace(message, topic=dead_letter_topic(self.group), headers=self._letter_headers(message, error))
+        """Send a letter, after and before a mark: who ends a redrive sees either the letter counted or a new marker."""
+        letter = _letter(message, self.group, error)
+        if isinstance(error, Undecodable):
+            await self._patiently(lambda: self._send(letter))
+            return
+        await self._patiently(lambda: self._mark(message, error, letters=0))
         await self._patiently(lambda: self._send(letter))
+        await self._patiently(lambda: self._mark(message, error, letters=1))
 
-    async def _mark(self, dossier: str, event: str, error: Exception) -> None:
-        await self.markers.mark(self.group, dossier, _reason(error), event, timestamp(self.environment.now()))
+    async def _mark(self, message: Message, error: Exception, *, letters: int) -> None:
+        found = attributes(message.headers)
+        dossier, now = found["partitionkey"], timestamp(self.environment.now())
+        await self.markers.mark(self.group, dossier, _reason(error), found["id"], now, letters=letters)
         self._marked.add(dossier)
+        if _redrive(message, self.group):
+            await self.markers.stop_redrive(self.group, dossier)
 
     async def _send(self, letter: Message) -> None:
         if not all(await self.publisher.publish([letter])):
             raise Transient("the dead-letter topic did not acknowledge")
 
-    def _letter_headers(self, message: Message, error: Exception) -> list[tuple[str, bytes]]:
-        origin = f"{message.topic}/{message.partition}/{message.offset}"
-        return [*message.headers, ("dlq_reason", _reason(error).encode()), ("dlq_origin", origin.encode())]
+
+def redriven(letter: Message, group: str, token: str) -> Message:
+    """Return the record that sends a letter of a group to its topic again, as part of the redrive with this token."""
+    found = dict(letter.headers)
+    topic = found[ORIGIN].decode().rsplit("/", 2)[0]
+    return replace(letter, topic=topic, headers=[*_own_headers(letter), (REDRIVE, f"{group}/{token}".encode())])
+
+
+def _redrive(message: Message, group: str) -> str:
+    """Return the token of the redrive of this group that a record belongs to, or nothing."""
+    owner, _, token = (dict(message.headers).get(REDRIVE) or b"").decode("utf-8", "replace").rpartition("/")
+    return token if owner == group else ""
+
+
+def _letter(message: Message, group: str, error: Exception) -> Message:
+    """Return the record for the dead-letter topic; what does not fit there is named by its origin only."""
+    origin = f"{message.topic}/{message.partition}/{message.offset}"
+    notes = [(REASON, _reason(error).encode()), (ORIGIN, origin.encode())]
+    headers, value = _own_headers(message), message.value
+    if not isinstance(error, Undecodable):
+        notes.append((FOLLOWS, b"1"))
+    if sum(len(name) + len(content or b"") for name, content in headers) + len(value or b"") > LARGEST_LETTER_BYTES:
+        headers, value = [], None
+    key = message.key if len(message.key or b"") <= LARGEST_KEY_BYTES else None
+    return replace(message, topic=dead_letter_topic(group), key=key, value=value, headers=[*headers, *notes])
+
+
+def _own_headers(message: Message) -> list[tuple[str, bytes]]:
+    return [(name, content) for name, content in message.headers if not name.startswith("dlq_")]
 
 
 def _reason(error: Exception) -> str:

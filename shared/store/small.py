@@ -52,18 +52,37 @@ class MongoMarkers:
     def __init__(self, database: Database) -> None:
         self._markers: Collection = database["dead_letters"]
 
-    async def mark(self, group: str, key: str, reason: str, event: str, now: str) -> None:
+    async def mark(self, group: str, key: str, reason: str, event: str, now: str, *, letters: int = 0) -> None:
         """Remember that this dossier's events go to the dead-letter topic from this event on."""
         first = {"group": group, "key": key, "reason": reason, "event": event, "since": now}
         with translated():
             await self._markers.update_one(
-                {"_id": f"{group}/{key}"}, {"$setOnInsert": first, "$inc": {"waiting": 1}}, upsert=True
+                {"_id": f"{group}/{key}"}, {"$setOnInsert": first, "$inc": {"waiting": letters}}, upsert=True
             )
 
-    async def marked(self, group: str, key: str) -> bool:
-        """Return whether this dossier's events are set aside."""
+    async def marked(self, group: str, key: str, redrive: str = "") -> bool:
+        """Return whether this dossier's events are set aside; those of the redrive under way are not."""
+        wanted = {"_id": f"{group}/{key}", **({"redrive": {"$ne": redrive}} if redrive else {})}
         with translated():
-            return await self._markers.find_one({"_id": f"{group}/{key}"}, {"_id": 1}) is not None
+            return await self._markers.find_one(wanted, {"_id": 1}) is not None
+
+    async def start_redrive(self, group: str, key: str, token: str) -> dict[str, Any] | None:
+        """Let the letters with this token be handled from now on; return the marker, or None if there is none."""
+        with translated():
+            return await self._markers.find_one_and_update(
+                {"_id": f"{group}/{key}"}, {"$set": {"redrive": token}}, return_document=ReturnDocument.AFTER
+            )
+
+    async def stop_redrive(self, group: str, key: str) -> None:
+        """Handle no more letters of the redrive under way: one of them failed again."""
+        with translated():
+            await self._markers.update_one({"_id": f"{group}/{key}"}, {"$unset": {"redrive": ""}})
+
+    async def finish_redrive(self, group: str, key: str, token: str, waiting: int) -> bool:
+        """Remove the marker unless the redrive was stopped or more letters than `waiting` have come; say if it was."""
+        with translated():
+            result = await self._markers.delete_one({"_id": f"{group}/{key}", "redrive": token, "waiting": waiting})
+        return result.deleted_count == 1
 
     async def keys(self, group: str) -> set[str]:
         """Return every dossier that this group sets aside."""

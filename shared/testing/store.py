@@ -14,6 +14,7 @@ class MemoryJournalStore:
     """The journals of one aggregate kind in memory. `lose_answers` applies that many writes and then fails."""
 
     documents: dict[str, Document] = field(default_factory=dict)
+    segments: dict[str, dict[int, Document]] = field(default_factory=dict)
     away: bool = False
     lose_answers: int = 0
     commits: int = 0
@@ -24,7 +25,7 @@ class MemoryJournalStore:
         document = self.documents.get(subject)
         if document is None:
             return None
-        matched = [event for event in document["events"] if cause is not None and event["cause"] == cause]
+        matched = [event for event in self._events(subject) if cause is not None and event["cause"] == cause]
         return Head(
             subject=subject,
             version=document["version"],
@@ -53,20 +54,20 @@ class MemoryJournalStore:
         return True
 
     async def events(self, subject: str, after: int = 0) -> list[Document]:
-        """Return the stored events with a greater sequence, in order."""
+        """Return the stored events with a greater sequence, in order, sealed segments included."""
+        self._available()
+        return [copy.deepcopy(event) for event in self._events(subject) if event["seq"] > after]
+
+    async def mark_published(self, subject: str, after: int, sequence: int) -> None:
+        """Raise the watermark to `sequence` if it has come to `after`; clear the pending mark at the newest event."""
         self._available()
         document = self.documents.get(subject)
-        return [copy.deepcopy(e) for e in document["events"] if e["seq"] > after] if document else []
-
-    async def mark_published(self, subject: str, sequence: int) -> None:
-        """Raise the watermark; clear the pending mark if this is the newest event."""
-        self._available()
-        document = self.documents[subject]
-        document["published"] = max(document["published"], sequence)
-        document["pending"] = document["head"] > sequence
+        if document is not None and document["published"] >= after:
+            document["published"] = max(document["published"], sequence)
+            document["pending"] = document["head"] > document["published"]
 
     async def pending(self, before: str, limit: int) -> list[str]:
-        """Return subjects last written before this time that may have unpublished events, oldest first."""
+        """Return subjects that may have unpublished events and got their newest before this time, oldest first."""
         self._available()
         waiting = [(d["updated_at"], s) for s, d in self.documents.items() if d["pending"] and d["updated_at"] < before]
         return [subject for _, subject in sorted(waiting)[:limit]]
@@ -83,15 +84,24 @@ class MemoryJournalStore:
         return found[:limit]
 
     async def republish(self) -> int:
-        """Mark every event of every aggregate as unpublished; return how many aggregates were marked."""
+        """Mark every event of every aggregate as unpublished; return how many aggregates had published some."""
         self._available()
-        for document in self.documents.values():
+        published = [document for document in self.documents.values() if document["published"]]
+        for document in published:
             document.update(published=0, pending=True)
-        return len(self.documents)
+        return len(published)
 
-    async def seal(self, subject: str, keep: int = 200) -> int:
-        """Nothing to move: memory has no largest document."""
-        return 0
+    async def seal(self, subject: str, keep: int) -> int:
+        """Move published events but the newest `keep` to sealed segments; return how many moved."""
+        self._available()
+        document = self.documents.get(subject)
+        if document is None:
+            return 0
+        last = min(document["published"], document["head"] - keep)
+        moved = {event["seq"]: event for event in document["events"] if event["seq"] <= last}
+        self.segments.setdefault(subject, {}).update(moved)
+        document["events"] = [event for event in document["events"] if event["seq"] > last]
+        return len(moved)
 
     async def subjects(self, after: str = "", limit: int = 1000) -> list[str]:
         """Return ids in ascending order, for paging through everything."""
@@ -101,6 +111,10 @@ class MemoryJournalStore:
     def _available(self) -> None:
         if self.away:
             raise StorageUnavailable("the store is away")
+
+    def _events(self, subject: str) -> list[Document]:
+        document = self.documents.get(subject)
+        return [*self.segments.get(subject, {}).values(), *(document["events"] if document else ())]
 
     def _applied(self, document: Document | None, change: Change) -> Document:
         seen = dict(document["seen"]) if document else {}
@@ -119,7 +133,7 @@ class MemoryJournalStore:
             "shared": dict(change.shared),
             "work": [asdict(work) for work in change.work],
             "mac": change.mac,
-            "updated_at": change.time,
+            "updated_at": change.time if change.events or document is None else document["updated_at"],
         }
 
 
@@ -128,9 +142,11 @@ class MemoryMarkers:
     """Dead-letter markers in memory."""
 
     markers: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    away: bool = False
 
-    async def mark(self, group: str, key: str, reason: str, event: str, now: str) -> None:
+    async def mark(self, group: str, key: str, reason: str, event: str, now: str, *, letters: int = 0) -> None:
         """Remember that this dossier's events go to the dead-letter topic from this event on."""
+        self._available()
         first: Mapping[str, Any] = {
             "group": group,
             "key": key,
@@ -139,14 +155,37 @@ class MemoryMarkers:
             "since": now,
             "waiting": 0,
         }
-        self.markers.setdefault((group, key), dict(first))["waiting"] += 1
+        self.markers.setdefault((group, key), dict(first))["waiting"] += letters
 
-    async def marked(self, group: str, key: str) -> bool:
-        """Return whether this dossier's events are set aside."""
-        return (group, key) in self.markers
+    async def marked(self, group: str, key: str, redrive: str = "") -> bool:
+        """Return whether this dossier's events are set aside; those of the redrive under way are not."""
+        self._available()
+        marker = self.markers.get((group, key))
+        return marker is not None and not (redrive and marker.get("redrive") == redrive)
+
+    async def start_redrive(self, group: str, key: str, token: str) -> dict[str, Any] | None:
+        """Let the letters with this token be handled from now on; return the marker, or None if there is none."""
+        marker = self.markers.get((group, key))
+        if marker is None:
+            return None
+        marker["redrive"] = token
+        return dict(marker)
+
+    async def stop_redrive(self, group: str, key: str) -> None:
+        """Handle no more letters of the redrive under way: one of them failed again."""
+        self.markers.get((group, key), {}).pop("redrive", None)
+
+    async def finish_redrive(self, group: str, key: str, token: str, waiting: int) -> bool:
+        """Remove the marker unless the redrive was stopped or more letters than `waiting` have come; say if it was."""
+        marker = self.markers.get((group, key), {})
+        finished = marker.get("redrive") == token and marker.get("waiting") == waiting
+        if finished:
+            del self.markers[group, key]
+        return finished
 
     async def keys(self, group: str) -> set[str]:
         """Return every dossier that this group sets aside."""
+        self._available()
         return {key for owner, key in self.markers if owner == group}
 
     async def list(self, group: str) -> list[dict[str, Any]]:
@@ -156,3 +195,7 @@ class MemoryMarkers:
     async def clear(self, group: str, key: str) -> None:
         """Let this dossier's events be handled again."""
         self.markers.pop((group, key), None)
+
+    def _available(self) -> None:
+        if self.away:
+            raise StorageUnavailable("the store is away")
