@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
 
 from shared.contracts.envelope import Message
@@ -21,7 +21,7 @@ from shared.settings import CommonSettings
 log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_MS: Final = 10_000
-BATCH_BYTES: Final = 512_000
+BATCH_BYTES: Final = 1_000_000
 
 
 class WrongPartitions(Permanent):
@@ -102,14 +102,10 @@ class KafkaPublisher:
     """Publishes groups of records: per partition one atomic batch after the other, all partitions at once."""
 
     def __init__(self, settings: CommonSettings) -> None:
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=settings.kafka_bootstrap_servers,
-            acks="all",
-            enable_idempotence=settings.kafka_idempotence,
-            max_batch_size=BATCH_BYTES,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            retry_backoff_ms=200,
-        )
+        self._settings = settings
+        self._producer = self._new_producer()
+        self._renewal = asyncio.Lock()
+        self._broken = False
         self.connected = False
 
     async def connect(self) -> None:
@@ -124,49 +120,78 @@ class KafkaPublisher:
     async def publish(self, messages: Sequence[Message]) -> list[bool]:
         """Send the records in order per partition; per record, whether it was acknowledged."""
         acknowledged = [False] * len(messages)
+        if self._broken:
+            await self._renew()
         if not self.connected:
             return acknowledged
+        counts = {topic: await self._partition_count(topic) for topic in {message.topic for message in messages}}
         partitions: dict[tuple[str, int], list[int]] = defaultdict(list)
         for index, message in enumerate(messages):
-            try:
-                count = len(await self._producer.partitions_for(message.topic))
-            except KafkaError:
-                continue
-            partitions[message.topic, partition_of(message.key, count)].append(index)
+            if count := counts[message.topic]:
+                partitions[message.topic, partition_of(message.key, count)].append(index)
         await asyncio.gather(
             *(self._send(target, indexes, messages, acknowledged) for target, indexes in partitions.items())
         )
         return acknowledged
 
+    def _new_producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            acks="all",
+            enable_idempotence=self._settings.kafka_idempotence,
+            max_batch_size=BATCH_BYTES,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            retry_backoff_ms=200,
+        )
+
+    async def _renew(self) -> None:
+        """Take a new producer: one whose batch was refused has a gap in its sequence and is refused for ever."""
+        async with self._renewal:
+            if not self._broken:
+                return
+            refused, self._producer, self.connected = self._producer, self._new_producer(), False
+            await started(self._producer)
+            self._broken, self.connected = False, True
+        with suppress(KafkaError, TimeoutError):
+            await asyncio.wait_for(refused.stop(), REQUEST_TIMEOUT_MS / 1000)
+
+    async def _partition_count(self, topic: str) -> int:
+        try:
+            return len(await self._producer.partitions_for(topic))
+        except KafkaError as error:
+            log.warning("topic_not_known", extra={"topic": topic, "error_type": type(error).__name__})
+            return 0
+
     async def _send(
         self, target: tuple[str, int], indexes: list[int], messages: Sequence[Message], acknowledged: list[bool]
     ) -> None:
         topic, partition = target
+        producer = self._producer
         while indexes:
-            taken, batch = self._batch(indexes, messages)
+            taken, batch = _filled(producer.create_batch(), indexes, messages)
             try:
-                future = await self._producer.send_batch(batch, topic, partition=partition)
-                await future
+                await (await producer.send_batch(batch, topic, partition=partition))
             except (KafkaError, OSError) as error:
                 log.warning("publish_failed", extra={"topic": topic, "error_type": type(error).__name__})
+                may_be_sent_again = getattr(error, "retriable", True) or isinstance(error, KafkaTimeoutError)
+                self._broken = self._broken or (producer is self._producer and not may_be_sent_again)
                 return
             for index in taken:
                 acknowledged[index] = True
             record_published(topic, len(taken))
             indexes = indexes[len(taken) :]
 
-    def _batch(self, indexes: list[int], messages: Sequence[Message]) -> tuple[list[int], Any]:
-        batch = self._producer.create_batch()
-        taken = []
-        for index in indexes:
-            message = messages[index]
-            if batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers) is None:
-                break
-            taken.append(index)
-        batch.close()
-        if not taken:
-            raise Permanent("a record is larger than a batch may be")
-        return taken, batch
+
+def _filled(batch: Any, indexes: Sequence[int], messages: Sequence[Message]) -> tuple[list[int], Any]:
+    """Return the first of these records that a batch can take, at least one, and the batch with them."""
+    taken = []
+    for index in indexes:
+        message = messages[index]
+        if batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers) is None:
+            break
+        taken.append(index)
+    batch.close()
+    return taken, batch
 
 
 async def started(client: Any) -> None:

@@ -4,6 +4,7 @@ The cluster's id is kept in each service's database. Another id, or an own topic
 published, means that everything is published again; roles that were running end with `BrokerReplaced` and start anew.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Protocol
@@ -21,6 +22,7 @@ from shared.settings import CommonSettings
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 2.0
+HANDOVER_SECONDS = 2.5 * WATCH_SECONDS
 
 
 class Installation(Protocol):
@@ -46,12 +48,16 @@ async def prepare(
 
     `own` is the topic this service writes. Raises `BrokerUnavailable`, `StorageUnavailable`, `WrongPartitions`.
     """
-    await ensure_topics(settings, topics)
     present, remembered = await cluster_id(settings), await installation.cluster()
+    if remembered not in (None, present):
+        # Roles that still run for the old cluster must end first. Without topics they can send nothing here, where
+        # their newest event would come before all older ones.
+        await asyncio.sleep(HANDOVER_SECONDS)
+    await ensure_topics(settings, topics)
     emptied = remembered is not None and own is not None and await _is_empty(settings, own)
-    if remembered not in (None, present) or emptied:
-        if marked := sum([await store.republish() for store in stores]):
-            log.warning("broker_was_empty", extra={"count": marked})
+    refill = remembered not in (None, present) or emptied
+    if refill and (marked := sum([await store.republish() for store in stores])):
+        log.warning("broker_was_empty", extra={"count": marked})
     if remembered != present:
         await installation.remember(present)
     return present

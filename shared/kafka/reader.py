@@ -1,5 +1,6 @@
 """Reading topics as a consumer group: fetch, dispatch, then commit. Owns offsets; knows no event."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any, Final
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 
 LARGEST_FETCH: Final = 500
 POLL_MS: Final = 500
+AFTER_FAILURE_SECONDS: Final = 1.0
 MAX_POLL_INTERVAL_MS: Final = 3_600_000
 
 
@@ -60,6 +62,7 @@ async def _one_fetch(consumer: AIOKafkaConsumer, dispatcher: Dispatcher) -> None
         fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=POLL_MS, max_records=LARGEST_FETCH)
     except KafkaError as error:
         log.warning("fetch_failed", extra={"group": dispatcher.group, "error_type": type(error).__name__})
+        await asyncio.sleep(AFTER_FAILURE_SECONDS)
         return
     if not fetched:
         return
