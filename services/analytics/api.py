@@ -15,6 +15,7 @@ from services.analytics.board import Board
 from services.analytics.view import Kpis
 from shared.auth import public
 from shared.errors import StorageUnavailable
+from shared.web.problems import NotFound
 
 PAGE: Final = Path(__file__).parent / "page"
 STREAM_PAUSE_SECONDS: Final = 0.5
@@ -75,6 +76,6 @@ async def _events(board: Board) -> AsyncIterator[str]:
 
 def _file(name: str, media_type: str | None) -> Response:
     if media_type is None:
-        return Response(status_code=404)
+        raise NotFound
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
     return FileResponse(PAGE / name, media_type=media_type, headers=headers)

@@ -58,7 +58,7 @@ class Board:
         self._wake()
 
     async def changes(self, pause: float, longest: float) -> AsyncIterator[None]:
-        """Yield at once, after a change (at most every `pause` s) and after `longest` s without one; end when closed."""
+        """Yield at once, after changes (`pause` seconds apart) and after `longest` without one; end when closed."""
         while not self.closed:
             news = self._news
             yield

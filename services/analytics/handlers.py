@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
-from services.analytics.aggregate import Aggregate
+from services.analytics.aggregate import REPEAT, Aggregate
 from services.analytics.domain import Record, Totals, add, apply, contribution, dump, load, subtract
 from shared.consumer import Handler
 from shared.contracts.envelope import Received
@@ -12,10 +13,11 @@ from shared.environment import Environment, timestamp
 from shared.errors import Permanent
 from shared.kafka.client import partition_of
 
-REPEAT_SECONDS: Final = 5.0
-
 Table = MutableMapping[bytes, bytes]
 """Dossier id -> its record as JSON."""
+
+
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -33,14 +35,13 @@ class Running:
     rebuilt: bool = False
     _totals: dict[int, Totals] = field(default_factory=dict)
     _covered: dict[int, dict[str, int]] = field(default_factory=dict)
-    _refilled: set[int] = field(default_factory=set)
     _changed: set[int] = field(default_factory=set)
-    _published: float = 0.0
+    _published: datetime = _LONG_AGO
 
     def clear(self) -> None:
         """Forget everything: the partitions may be another worker's now."""
         self.rebuilt = False
-        for kept in (self._totals, self._covered, self._refilled, self._changed):
+        for kept in (self._totals, self._covered, self._changed):
             kept.clear()
 
     def rebuild(self, records: Iterable[tuple[bytes, bytes]]) -> None:
@@ -50,16 +51,15 @@ class Running:
             add(self._totals.setdefault(partition_of(key, self.partitions), {}), contribution(load(value)))
         self.rebuilt = True
 
-    def start_from(self, committed: Mapping[int, Mapping[str, int]], generation: int, refilled: Iterable[int]) -> None:
+    def start_from(self, committed: Mapping[int, Mapping[str, int]], generation: int) -> None:
         """Note what the records are known to cover: the committed offsets by partition and topic. Publishing may begin.
 
-        `refilled`: partitions of which a source came back empty. Without effect before the totals are rebuilt.
+        Without effect before the totals are rebuilt.
         """
         if not self.rebuilt:
             return
         self.generation = generation
         self._covered = {partition: dict(offsets) for partition, offsets in committed.items()}
-        self._refilled = set(refilled)
         self._changed = set(committed)
 
     def replace(self, partition: int, before: Record, after: Record) -> None:
@@ -86,9 +86,9 @@ class Running:
     def due(self) -> list[Aggregate]:
         """Return what is to be published now: what changed, and every few seconds all of it."""
         now = self.environment.now()
-        everything = now.timestamp() - self._published >= REPEAT_SECONDS
+        everything = now - self._published >= REPEAT
         if everything:
-            self._published = now.timestamp()
+            self._published = now
         wanted = self._covered if everything else self._changed
         return [self._aggregate(number, timestamp(now)) for number in sorted(wanted)]
 
@@ -106,7 +106,6 @@ class Running:
             covered=dict(self._covered[number]),
             at=now,
             totals=dict(self._totals.get(number, {})),
-            refilled=number in self._refilled,
         )
 
 

@@ -111,7 +111,7 @@ class RewindingConsumer(Consumer):
             self._committed_offset[tp] = None
         if sources:
             await self.seek_wait({tp: max(0, offset - self.app.overlap) for tp, offset in committed.items()})
-        self.app.stand_at(committed, {tp.partition for tp in emptied})
+        self.app.stand_at(committed)
         self._standing = self.app.running.rebuilt
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's own
@@ -141,12 +141,12 @@ class CountingApp(faust.App):
     running: Running
     table: DossierTable
 
-    def stand_at(self, committed: Mapping[TP, int], refilled: set[int]) -> None:
+    def stand_at(self, committed: Mapping[TP, int]) -> None:
         """Note where the sources stand after recovery: from here on the totals are good to publish."""
         offsets: dict[int, dict[str, int]] = {}
         for tp, offset in committed.items():
             offsets.setdefault(tp.partition, {})[tp.topic] = offset
-        self.running.start_from(offsets, self.consumer_generation_id, refilled)
+        self.running.start_from(offsets, self.consumer_generation_id)
 
     def _new_transport(self) -> Any:
         return RewindingTransport(self.conf.broker_consumer, self)

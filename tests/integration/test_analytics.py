@@ -23,7 +23,8 @@ from services.analytics.settings import Settings
 from services.analytics.view import Targets, view
 from shared.contracts.envelope import Message, Received
 from shared.contracts.topics import EVENT_TOPICS
-from shared.kafka.client import KafkaPublisher, ensure_topics
+from shared.kafka.client import KafkaPublisher, admin, ensure_topics
+from shared.web.serve import EXIT_BROKER_REPLACED
 from tests.unit.analytics_samples import message, stories
 
 BASE_PORT = 23_400
@@ -182,10 +183,21 @@ def test_a_broker_that_came_back_empty_is_counted_anew(town: Town) -> None:
     town.stack.wipe_broker()
     ended = [town.stack.process(role) for role in roles]
     wait_until(lambda: all(role.exit_code is not None for role in ended), SECONDS, "the roles stayed")
-    assert [role.exit_code for role in ended] == [75, 75]
+    assert [role.exit_code for role in ended] == [EXIT_BROKER_REPLACED] * 2
     for role in roles:
         town.stack.restart(role)
     town.publish(town.events)
+    town.expect_exact()
+
+
+def test_topics_that_came_back_empty_are_counted_anew(town: Town) -> None:
+    """The same cluster with new, empty event topics: the worker starts anew and soon tells exact KPIs again."""
+    worker = town.stack.process(WORKER)
+    asyncio.run(_delete_topics(town.stack))
+    town.publish(town.events[: len(town.events) // 2])
+    wait_until(lambda: worker.exit_code == EXIT_BROKER_REPLACED, SECONDS, "the worker stayed")
+    town.stack.restart(WORKER)
+    town.publish([*town.events[len(town.events) // 2 :], *town.more(20)])
     town.expect_exact()
 
 
@@ -252,6 +264,12 @@ async def _publish(stack: Stack, messages: Sequence[Message]) -> None:
         assert all(await publisher.publish(messages))
     finally:
         await publisher.close()
+
+
+async def _delete_topics(stack: Stack) -> None:
+    settings = _settings(stack)
+    async with admin(settings) as client:
+        await client.delete_topics([topic.name for topic in EVENT_TOPICS])
 
 
 async def _read(stack: Stack, topic: str, wanted: int) -> int:

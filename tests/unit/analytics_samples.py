@@ -1,5 +1,6 @@
 """Invented dossiers as events, for the tests of analytics. Same seed, same events; holds no person."""
 
+import functools
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -121,9 +122,13 @@ def message(received: Received) -> Message:
 
 def made(kind: type[Event], **known: Any) -> Event:
     """Return an event with these fields; what else the contract requires is filled in by its schema."""
+    return kind.model_validate({**_required(kind), **known})
+
+
+@functools.cache
+def _required(kind: type[Event]) -> dict[str, Any]:
     schema = kind.model_json_schema()
-    missing = (name for name in schema.get("required", ()) if name not in known)
-    return kind.model_validate({**{name: _filler(schema["properties"][name]) for name in missing}, **known})
+    return {name: _filler(schema["properties"][name]) for name in schema.get("required", ())}
 
 
 def _filler(schema: dict[str, Any]) -> Any:
