@@ -12,7 +12,7 @@ from shared.testing.telemetry import recorded_logs
 from shared.testing.web import problem
 from shared.web.body import MAX_BODY_BYTES
 from tests.integration.payments_office import DOSSIER, Office, open_office
-from tests.unit.test_payments_bank import entry, file, payment
+from tests.unit.bank_samples import REFERENCE, entry, file, payment
 
 XML = {"Content-Type": "application/xml"}
 EN = {"Accept-Language": "en"}
@@ -45,7 +45,7 @@ async def send(office: Office, *payments: str) -> list[dict[str, Any]]:
 
 def credit(servicer: str, reference: str, amount: str = "40.00", currency: str = "CHF") -> str:
     """A transfer with this reference."""
-    sent = payment(servicer, amount).replace("210000000003139471430009017", reference)
+    sent = payment(servicer, amount).replace(REFERENCE, reference)
     return sent.replace('Ccy="CHF"', f'Ccy="{currency}"')
 
 
@@ -124,7 +124,7 @@ async def test_every_entry_is_answered(office: Office) -> None:
         office,
         credit("B1", reference, "39.95"),
         credit("B2", reference, "40.05"),
-        credit("B3", "210000000003139471430009017"),
+        credit("B3", REFERENCE),
         credit("B4", reference, currency="EUR"),
         payment("B5", kind="SCOR"),
     )
