@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from services.intake.api import casework, catalogue, dossiers, live
+from services.intake.api import casework, catalogue, dossiers, live, page
 from services.intake.api.counter import Counter
 from services.intake.catalogue.load import load_catalogue
 from services.intake.domain import dossier_aggregate
@@ -57,6 +57,7 @@ async def portal(bus: Bus[IntakeSettings], journal: Journal[Dossier], desk: Desk
         live.routes(counter, changes),
     ):
         app.include_router(router)
+    page.mount(app, settings)
     return app
 
 

@@ -94,6 +94,7 @@ def _view(service: MunicipalService, language: Language) -> ServiceView:
 
 
 def _translated(hints: dict[str, Any], language: Language) -> dict[str, Any]:
-    label = hints.get("label", {})
+    words: dict[str, Any] = {name: hints[name].get(language) for name in ("label", "help") if name in hints}
     options = {value: texts[language] for value, texts in hints.get("options", {}).items()}
-    return {"label": label.get(language), **({"options": options} if options else {})}
+    unit = {"unit": hints["unit"]} if "unit" in hints else {}
+    return {"label": None, **words, **unit, **({"options": options} if options else {})}

@@ -1,7 +1,8 @@
 """Live status by server-sent events. Event ids are the dossier's sequence, so a reconnect misses nothing.
 
-Browsers' EventSource cannot send a token: a one-time ticket, bound to the dossier and good for a minute, opens the
-stream. A reconnect with the same address brings `Last-Event-ID` and needs a new ticket.
+Browsers' EventSource can send no header: a one-time ticket, bound to the dossier and good for a minute, opens the
+stream; the ticket's address names the language of who asked for it, and a client that reconnects with a new ticket
+adds `last_event_id` to it. Where headers can be sent, `Last-Event-ID` and `Accept-Language` do.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from services.intake.api.dossiers import Citizen, DossierId
 from services.intake.api.views import timeline_entry
 from shared.auth import public
 from shared.contracts.dossier import DossierClosed
+from shared.contracts.status import Language
 from shared.errors import StorageUnavailable
 from shared.store.changes import Changes
 from shared.web.headers import CallerLanguage
@@ -44,11 +46,11 @@ def routes(counter: Counter, changes: Changes) -> APIRouter:
     router = APIRouter(prefix="/v1/dossiers", tags=["live"])
 
     @router.post("/{dossier_id}/tickets", status_code=201)
-    async def ticket(dossier_id: DossierId, caller: Citizen) -> Ticket:
+    async def ticket(dossier_id: DossierId, caller: Citizen, language: CallerLanguage) -> Ticket:
         """Get a ticket for the stream. Needs no Idempotency-Key: an unused ticket is forgotten."""
         await counter.own(dossier_id, caller)
         issued = await counter.tickets.issue(dossier_id, TICKET_LENGTH)
-        return Ticket(ticket=issued, url=f"/v1/dossiers/{dossier_id}/stream?ticket={issued}")
+        return Ticket(ticket=issued, url=f"/v1/dossiers/{dossier_id}/stream?ticket={issued}&language={language}")
 
     @router.get(
         "/{dossier_id}/stream",
@@ -59,13 +61,15 @@ def routes(counter: Counter, changes: Changes) -> APIRouter:
     async def stream(
         dossier_id: DossierId,
         ticket: Annotated[str, Query(pattern=r"^[0-9a-z]{20,64}$")],
-        language: CallerLanguage,
+        accepted: CallerLanguage,
+        language: Annotated[Language | None, Query()] = None,
         last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,15}$")] = None,
+        after: Annotated[str | None, Query(alias="last_event_id", pattern=r"^\d{1,15}$")] = None,
     ) -> StreamingResponse:
-        """Follow a dossier from the event after Last-Event-ID until it ends."""
+        """Follow a dossier from the event after Last-Event-ID (or `last_event_id`) until it ends."""
         if not await counter.tickets.redeem(ticket, dossier_id):
             raise NotAuthenticated
-        follow = _follow(counter, changes, dossier_id, int(last_event_id or 0), language)
+        follow = _follow(counter, changes, dossier_id, int(last_event_id or after or 0), language or accepted)
         return StreamingResponse(
             follow, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
@@ -74,7 +78,7 @@ def routes(counter: Counter, changes: Changes) -> APIRouter:
 
 
 async def _follow(
-    counter: Counter, changes: Changes, dossier_id: str, after: int, language: CallerLanguage
+    counter: Counter, changes: Changes, dossier_id: str, after: int, language: Language
 ) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     async with changes.listening(dossier_id) as woken:
@@ -95,7 +99,7 @@ class _News(NamedTuple):
     ended: bool
 
 
-async def _news(counter: Counter, dossier_id: str, after: int, language: CallerLanguage) -> _News:
+async def _news(counter: Counter, dossier_id: str, after: int, language: Language) -> _News:
     """Return what came after a sequence: each event, then the present status; a heartbeat if nothing did."""
     try:
         news = [one for one in await counter.dossiers.recorded(dossier_id) if one.sequence > after]
