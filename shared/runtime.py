@@ -39,7 +39,7 @@ from shared.work import Performer, WorkLoop
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 1.0
-SWEEP_LEASE: Final = timedelta(seconds=15)
+SWEEP_LEASE: Final = timedelta(seconds=5)
 
 Settings = TypeVar("Settings", bound=CommonSettings)
 Background = Callable[[], Awaitable[None]]
@@ -64,9 +64,9 @@ class Bus(Generic[Settings]):
     _groups: list[str] = field(default_factory=list)
     _prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def journal(self, aggregate: Aggregate[S], collection: str) -> Journal[S]:
+    async def journal(self, aggregate: Aggregate[S], collection: str, lookups: Sequence[str] = ()) -> Journal[S]:
         """Open the journals of an aggregate kind; what is saved through them is published by this process."""
-        store = await patiently(lambda: open_journals(self.database, collection), self.environment)
+        store = await patiently(lambda: open_journals(self.database, collection, lookups), self.environment)
         journal = Journal(
             aggregate, store, self.environment, tenant=self.settings.tenant, key=self.settings.journal_key
         )

@@ -153,8 +153,11 @@ class MongoJournalStore:
         )
 
 
-async def open_journals(database: Database, name: str) -> MongoJournalStore:
-    """Return the store of one aggregate kind, its collections, validator and indexes made if need be."""
+async def open_journals(database: Database, name: str, lookups: Sequence[str] = ()) -> MongoJournalStore:
+    """Return the store of one aggregate kind, its collections, validator and indexes made if need be.
+
+    `lookups` names stored fields, such as `state.status`, that the service's lists ask for.
+    """
     journals = await ensure_collection(database, name, ("created_at", "version", "head"))
     segments = database[f"{name}_segments"]
     with translated():
@@ -163,6 +166,8 @@ async def open_journals(database: Database, name: str) -> MongoJournalStore:
         )
         await journals.create_index([("work.kind", ASCENDING), ("work.due_at", ASCENDING)], name="due", sparse=True)
         await segments.create_index([("subject", ASCENDING), ("last", ASCENDING)], name="order")
+        for field in lookups:
+            await journals.create_index([(field, ASCENDING), ("_id", ASCENDING)], name=field)
     return MongoJournalStore(journals, segments)
 
 
