@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from services.intake.api import casework, catalogue, dossiers, live, page
+from services.intake.api import actions, casework, catalogue, dossiers, downloads, live, page
 from services.intake.api.counter import Counter
 from services.intake.catalogue.load import load_catalogue
 from services.intake.domain import dossier_aggregate
@@ -12,7 +12,7 @@ from services.intake.state import Dossier
 from services.intake.work import Desk
 from shared.contracts.topics import Topic, agency_topic
 from shared.journal import Journal
-from shared.runtime import Bus
+from shared.runtime import Bus, patiently
 from shared.store.changes import Changes
 from shared.store.files import MongoFiles, MongoLedger, MongoTickets
 from shared.store.journals import MongoJournalStore
@@ -26,7 +26,7 @@ async def open_dossiers(bus: Bus[IntakeSettings]) -> tuple[Journal[Dossier], Des
     bus.topics = tuple(Topic(agency_topic(agency), "intake", (agency,), ("agency",)) for agency in sorted(agencies))
     settings = bus.settings
     aggregate = dossier_aggregate(services, public_url=settings.public_url, deadline_scale=settings.deadline_scale)
-    journal = await bus.journal(aggregate, "dossiers")
+    journal = await bus.journal(aggregate, "dossiers", lookups=("state.applicant", "state.status"))
     return journal, Desk(services, bus.vault, MongoFiles(bus.database), bus.environment, settings)
 
 
@@ -35,6 +35,8 @@ async def portal(bus: Bus[IntakeSettings], journal: Journal[Dossier], desk: Desk
     if bus.aliases is None or not isinstance(journal.store, MongoJournalStore):
         raise ValueError("VAULT_MONGODB_URI: expected, intake keeps people's tokens in the vault's database")
     settings = bus.settings
+    tickets = MongoTickets(bus.database, bus.environment)
+    await patiently(tickets.prepare, bus.environment)
     counter = Counter(
         dossiers=journal,
         store=journal.store,
@@ -42,7 +44,7 @@ async def portal(bus: Bus[IntakeSettings], journal: Journal[Dossier], desk: Desk
         vault=bus.vault,
         people=People(bus.aliases, settings.hash_key, settings.tenant, bus.environment),
         files=desk.files,
-        tickets=MongoTickets(bus.database, bus.environment),
+        tickets=tickets,
         ledger=MongoLedger(bus.database, bus.environment),
         environment=bus.environment,
         settings=settings,
@@ -53,6 +55,8 @@ async def portal(bus: Bus[IntakeSettings], journal: Journal[Dossier], desk: Desk
     for router in (
         catalogue.routes(counter),
         dossiers.routes(counter),
+        actions.routes(counter),
+        downloads.routes(counter),
         casework.routes(counter),
         live.routes(counter, changes),
     ):
