@@ -1,9 +1,11 @@
-"""Taking an event into its dossier's record and its partition's totals. Owns the running totals; knows no Faust."""
+"""Taking an event into its dossier's record and its partition's totals. Owns the running totals; runs no Faust."""
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
+
+from faust.types import TP
 
 from services.analytics.aggregate import REPEAT, Aggregate
 from services.analytics.domain import Record, Totals, add, apply, contribution, dump, load, subtract
@@ -75,10 +77,10 @@ class Running:
             covered[topic] = following
             self._changed.add(partition)
 
-    def covered(self) -> dict[tuple[str, int], int]:
-        """Return the next offset by (topic, partition)."""
+    def covered(self) -> dict[TP, int]:
+        """Return the next offset by topic and partition."""
         return {
-            (topic, partition): offset
+            TP(topic, partition): offset
             for partition, offsets in self._covered.items()
             for topic, offset in offsets.items()
         }

@@ -8,7 +8,8 @@ import asyncio
 import logging
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -140,22 +141,29 @@ class Counting:
             self.running.published(one for one, good in zip(due, acknowledged, strict=True) if good)
 
     async def _look(self) -> None:
-        """Report how far behind counting is. Raises `BrokerReplaced` for a source that came back empty."""
+        """Report how far behind counting is. Raises `BrokerReplaced` for a source that came back empty.
+
+        Every partition ever seen is asked for, also while none is assigned, as after its topic went away.
+        """
+        seen: dict[TP, int] = {}
         while True:
             await self.bus.environment.sleep(LOOK_SECONDS)
             app, covered = self._app, self.running.covered()
-            if app is None or app.rebalancing or not covered:
+            seen.update((part, max(offset, seen.get(part, 0))) for part, offset in covered.items())
+            if app is None or app.rebalancing or not seen:
                 continue
             record_unsettled(len(app.table.unsettled))
-            try:
-                ends = await app.consumer.highwaters(*(TP(topic, number) for topic, number in covered))
-            except KafkaError:
-                continue
-            for (topic, number), offset in covered.items():
-                end = ends.get(TP(topic, number)) or 0
-                if end < offset:
-                    raise BrokerReplaced(f"{topic} came back empty")
-                record_lag(GROUP, topic, number, end - offset)
+            with suppress(KafkaError):
+                ends = await app.consumer.highwaters(*seen)
+                _compare(seen, ends)
+                for part, offset in covered.items():
+                    record_lag(GROUP, part.topic, part.partition, max(0, (ends.get(part) or 0) - offset))
+
+
+def _compare(seen: Mapping[TP, int], ends: Mapping[TP, int]) -> None:
+    emptied = sorted({part.topic for part, offset in seen.items() if (ends.get(part) or 0) < offset})
+    if emptied:
+        raise BrokerReplaced(f"came back empty: {', '.join(emptied)}")
 
 
 def _counted_or_stopped(

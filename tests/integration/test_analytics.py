@@ -23,11 +23,13 @@ from services.analytics.settings import Settings
 from services.analytics.view import Targets, view
 from shared.contracts.envelope import Message, Received
 from shared.contracts.topics import EVENT_TOPICS
+from shared.environment import SystemEnvironment
 from shared.kafka.client import KafkaPublisher, admin, ensure_topics
+from shared.runtime import patiently
 from shared.web.serve import EXIT_BROKER_REPLACED
 from tests.unit.analytics_samples import message, stories
 
-BASE_PORT = 23_400
+BASE_PORT = 27_600
 SECOND_PORT = BASE_PORT + 45
 WORKER = "analytics-worker"
 SECONDS = 90
@@ -257,11 +259,15 @@ def _settings(stack: Stack) -> Settings:
 
 async def _publish(stack: Stack, messages: Sequence[Message]) -> None:
     settings = _settings(stack)
-    await ensure_topics(settings, EVENT_TOPICS)
+    environment = SystemEnvironment()
     publisher = KafkaPublisher(settings)
-    await publisher.connect()
     try:
-        assert all(await publisher.publish(messages))
+        async with asyncio.timeout(SECONDS):
+            await patiently(lambda: ensure_topics(settings, EVENT_TOPICS), environment)
+            await publisher.connect()
+            while messages:
+                acknowledged = await publisher.publish(messages)
+                messages = [one for one, good in zip(messages, acknowledged, strict=True) if not good]
     finally:
         await publisher.close()
 

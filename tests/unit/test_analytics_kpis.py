@@ -3,6 +3,7 @@
 from functools import partial
 
 import pytest
+from faust.types import TP
 
 from services.analytics.aggregate import REPEAT, Aggregate, decode, encode, newer
 from services.analytics.domain import BUCKET_SECONDS
@@ -114,7 +115,7 @@ async def test_a_replayed_offset_lowers_nothing() -> None:
     """Reading the overlap again does not make a worker look older than it is."""
     running, _, _ = await running_over(3)
     running.cover(0, "intake.events", 2)
-    assert running.covered()["intake.events", 0] == 7
+    assert running.covered()[TP("intake.events", 0)] == 7
 
 
 async def test_an_event_on_a_foreign_partition_is_refused() -> None:
