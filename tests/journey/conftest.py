@@ -21,7 +21,7 @@ SESSION_TIMEOUT_MS = "10000"
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything, started once; what ends is started again, as a cluster would."""
     environment = {"CATALOGUE": str(CATALOGUE), "KAFKA_SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS}
-    broker = os.environ.get("DOSSIERBUS_TEST_BROKER", "auto")
+    broker = os.environ.get("DOSSIERBUS_BROKER", "auto")
     running = Stack(tmp_path_factory.mktemp("town"), BASE_PORT, broker, environment)
     running.start()
     supervisor = Supervisor(running)

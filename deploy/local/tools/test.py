@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from deploy.local.broker import WISHES
 from deploy.local.cli import CHECKOUT
+from deploy.local.tools.browser import ensure_chromium
 from deploy.local.tools.handover import hand_over
 
 KINDS = ("unit", "contract", "architecture", "integration", "journey", "simulation")
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
     options, rest = parser.parse_known_args([argument for argument in arguments if argument != "--"])
     kinds = [kind for group in options.kind or [KINDS] for kind in group]
     os.environ[BROKER_VARIABLE] = options.broker
+    if {"integration", "journey"} & set(kinds):
+        ensure_chromium()
     os.chdir(CHECKOUT)
     hand_over([sys.executable, *pytest_command(kinds, rest, CHECKOUT)])
 
