@@ -50,7 +50,7 @@ async def _faulty(stack: Stack, sandbox: str, **faults: object) -> AsyncIterator
 async def test_intake_accepts_while_the_broker_is_away(stack: Stack, town: Town) -> None:
     """With the broker stopped every submission is accepted at once; when it is back all of them complete."""
     crowd = Crowd(town, await residents(town))
-    answers = []
+    answers: list[tuple[Citizen, float]] = []
     with _frozen(stack, "broker"):
         until = time.monotonic() + OUTAGE_SECONDS
         while time.monotonic() < until:
