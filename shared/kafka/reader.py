@@ -66,7 +66,7 @@ async def _one_fetch(consumer: AIOKafkaConsumer, dispatcher: Dispatcher) -> None
         return
     if not fetched:
         return
-    await dispatcher.dispatch([_message(record) for records in fetched.values() for record in records])
+    await dispatcher.dispatch([message_of(record) for records in fetched.values() for record in records])
     await _commit(consumer, dispatcher.group, {part: records[-1].offset + 1 for part, records in fetched.items()})
 
 
@@ -82,7 +82,8 @@ async def _commit(consumer: AIOKafkaConsumer, group: str, offsets: dict[TopicPar
             record_lag(group, part.topic, part.partition, max(0, end - offset))
 
 
-def _message(record: Any) -> Message:
+def message_of(record: Any) -> Message:
+    """Return a fetched record in our words."""
     return Message(
         record.topic, record.key, record.value, list(record.headers), partition=record.partition, offset=record.offset
     )

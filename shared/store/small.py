@@ -78,6 +78,11 @@ class MongoMarkers:
         with translated():
             await self._markers.update_one({"_id": f"{group}/{key}"}, {"$unset": {"redrive": ""}})
 
+    async def find(self, group: str, key: str) -> dict[str, Any] | None:
+        """Return a marker, or None."""
+        with translated():
+            return await self._markers.find_one({"_id": f"{group}/{key}"})
+
     async def finish_redrive(self, group: str, key: str, token: str, waiting: int) -> bool:
         """Remove the marker unless the redrive was stopped or more letters than `waiting` have come; say if it was."""
         with translated():

@@ -175,6 +175,11 @@ class MemoryMarkers:
         """Handle no more letters of the redrive under way: one of them failed again."""
         self.markers.get((group, key), {}).pop("redrive", None)
 
+    async def find(self, group: str, key: str) -> dict[str, Any] | None:
+        """Return a marker, or None."""
+        marker = self.markers.get((group, key))
+        return dict(marker) if marker else None
+
     async def finish_redrive(self, group: str, key: str, token: str, waiting: int) -> bool:
         """Remove the marker unless the redrive was stopped or more letters than `waiting` have come; say if it was."""
         marker = self.markers.get((group, key), {})
