@@ -5,6 +5,7 @@ exists.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date
 from types import MappingProxyType
@@ -17,6 +18,7 @@ _EMAIL = re.compile(
     r"(?=.{3,254}\Z)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]"
 )
+_NO_NAME = frozenset({"Sc", "Sm", "So", "Zl", "Zp"})
 LANGUAGES = ("de", "fr", "it", "en")
 
 
@@ -31,6 +33,15 @@ def is_date(text: str) -> bool:
     return True
 
 
+def is_name(text: str) -> bool:
+    """A name that can be read aloud: at least one letter, and no sign that hides, breaks or turns text or is a picture.
+
+    A lone accent (´ or `) stays allowed, because people type it for an apostrophe.
+    """
+    kinds = {unicodedata.category(sign) for sign in text}
+    return any(kind[0] == "L" for kind in kinds) and not any(kind[0] == "C" or kind in _NO_NAME for kind in kinds)
+
+
 def _matches(pattern: str, then: Callable[[str], bool] = lambda _: True) -> Callable[[str], bool]:
     compiled = re.compile(pattern)
     return lambda text: compiled.fullmatch(text) is not None and then(text)
@@ -43,6 +54,7 @@ FORMATS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
         "date": is_date,
         # A mailbox that can be written to: ASCII, no comments, no quotes, a domain with a dot; 64 signs before the at.
         "email": lambda text: _EMAIL.fullmatch(text) is not None and text.index("@") <= 64,
+        "name": is_name,
         "phone": _matches(r"\+[1-9][0-9]{6,14}"),
         "zip-ch": _matches(r"[1-9][0-9]{3}"),
         "language": lambda text: text in LANGUAGES,

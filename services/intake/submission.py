@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.intake.catalogue.model import MunicipalService
+from services.intake.formats import is_date
 from services.intake.formcheck import FieldError, FormSchema, check_form
 from services.intake.formrules import RuleContext, check
 from services.intake.people import People
@@ -18,6 +19,7 @@ from shared.contracts.status import Language
 from shared.language import texts
 from shared.vault import Keyring
 from shared.web.problems import FieldProblem, Invalid
+from shared.web.sentences import SENTENCES
 
 PURPOSES: Final = ("person", "form", "contact", "evidence", "document")
 
@@ -27,8 +29,8 @@ _PERSON: Final = FormSchema(
         "additionalProperties": False,
         "required": ["official_name", "first_name", "date_of_birth"],
         "properties": {
-            "official_name": {"type": "string", "minLength": 1, "maxLength": 100},
-            "first_name": {"type": "string", "minLength": 1, "maxLength": 100},
+            "official_name": {"type": "string", "format": "name", "minLength": 1, "maxLength": 100},
+            "first_name": {"type": "string", "format": "name", "minLength": 1, "maxLength": 100},
             "date_of_birth": {"type": "string", "format": "date"},
             "ahv": {"type": "string", "format": "ahv"},
         },
@@ -41,10 +43,25 @@ _CONTACT: Final = FormSchema(
         "required": ["email"],
         "properties": {
             "email": {"type": "string", "format": "email"},
-            "name": {"type": "string", "minLength": 1, "maxLength": 100},
+            "name": {"type": "string", "format": "name", "minLength": 1, "maxLength": 100},
         },
     }
 )
+_TWICE: Final = texts(
+    "Erwartet wird jeder Schritt nur einmal.",
+    "Chaque étape est attendue une seule fois.",
+    "Ogni fase è attesa una sola volta.",
+    "Expected each step only once.",
+)
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows no integers (RFC 8259 6): 2.0 is the 2 that a schema asks for, and is stored as one."""
+    if isinstance(value, dict):
+        return {name: _whole(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_whole(member) for member in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Submission(BaseModel):
@@ -56,7 +73,7 @@ class Submission(BaseModel):
     language: Language = "de"
     person: dict[str, Any] = Field(description="official_name, first_name, date_of_birth, and ahv if known.")
     contact: dict[str, Any] = Field(description="email, and the name to be addressed by.")
-    form: dict[str, Any] = Field(description="As the service's form schema asks.")
+    form: Annotated[dict[str, Any], AfterValidator(_whole)] = Field(description="As the service's form schema asks.")
     consents: tuple[str, ...] = Field(default=(), max_length=20, description="Evidence steps to be fetched at once.")
     payment_method: PaymentMethod | None = None
 
@@ -76,6 +93,7 @@ def check_submission(service: MunicipalService, body: Submission, caller: Caller
     today = RuleContext(now.astimezone(ZURICH).date())
     errors = [
         *_problems("/person", check_form(_PERSON, body.person)),
+        *_unborn(body.person, today.today),
         *_problems("/contact", check_form(_CONTACT, body.contact)),
         *_problems("/form", check(service.schema_, service.plausibility, body.form, today)),
         *_choices(service, body),
@@ -119,6 +137,13 @@ def _problems(prefix: str, errors: Sequence[FieldError]) -> list[FieldProblem]:
     return [FieldProblem(prefix + error.pointer, error.code, _texts(error.detail)) for error in errors]
 
 
+def _unborn(person: Mapping[str, Any], today: date) -> list[FieldProblem]:
+    born = person.get("date_of_birth")
+    if not isinstance(born, str) or not is_date(born) or date.fromisoformat(born) <= today:
+        return []
+    return [FieldProblem("/person/date_of_birth", "date_past", SENTENCES["date_past"])]
+
+
 def _texts(detail: Mapping[str, str]) -> Any:
     return texts(detail["de"], detail["fr"], detail["it"], detail["en"])
 
@@ -129,6 +154,11 @@ def _choices(service: MunicipalService, body: Submission) -> list[FieldProblem]:
         FieldProblem(f"/consents/{index}", "enum", _one_of(sorted(evidence)))
         for index, consent in enumerate(body.consents)
         if consent not in evidence
+    ]
+    found += [
+        FieldProblem(f"/consents/{index}", "unique", _TWICE)
+        for index, consent in enumerate(body.consents)
+        if consent in body.consents[:index]
     ]
     methods = service.fee.methods if service.fee else ()
     if body.payment_method is not None and body.payment_method not in methods:

@@ -150,6 +150,11 @@ FORMATS = [
         ["lea.muster@example.ch", "l+a@sub.example.swiss"],
         ["lea@localhost", "a@b.c", "a@@b.ch", "a b@c.ch", "a@b.ch\n"],
     ),
+    (
+        "name",
+        ["Lea", "D´Angelo", "de Bernardi-Šimić", "Müller (Meier)", "Nguyễn", "O’Neil, Jr.", "Elisabeth II"],
+        ["", "  ", "-", "Lea\nBcc: x", "L\x00", "<b>Lea</b>", "Lea \U0001f600", "\u202eaeL", "\u200b", "Lea\u2028", "$gt"],
+    ),
     ("phone", ["+41410000000", "+4915112345678"], ["0410000000", "+041", "+41 41 000 00 00", "+4141000000000000"]),
     ("zip-ch", ["6020", "9999"], ["0602", "60200", "602", "٦٠٢٠", "6020 "]),
     ("language", ["de", "fr", "it", "en"], ["DE", "rm", "", "de-CH"]),
