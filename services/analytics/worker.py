@@ -101,7 +101,7 @@ class Counting:
         app = make_app(self.bus.settings, self.running, self.bus.settings.kpi_overlap, self.datadir)
         refused = app.table.refused = asyncio.get_running_loop().create_future()
         dispatcher = self._dispatcher(app)
-        await dispatcher.load_markers()
+        app.table.on_recover(dispatcher.load_markers)
         consume(app, _counted_or_stopped(dispatcher, self.running, refused))
         bind_to_running_loop(app)
         starting = asyncio.create_task(app.start())

@@ -32,13 +32,16 @@ from tests.unit.analytics_samples import message, stories
 BASE_PORT = 27_600
 SECOND_PORT = BASE_PORT + 45
 WORKER = "analytics-worker"
-SECONDS = 90
+SECONDS = 180
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A database, a genuine broker and both roles of analytics; a dead worker is noticed after 6 s."""
-    quick = {"KAFKA_SESSION_TIMEOUT_MS": "6000", "OTEL_EXPORTER_OTLP_ENDPOINT": ""}
+    """A database, a genuine broker and both roles of analytics; a dead worker is noticed after 6 s.
+
+    The overlap is small, so that a wrongly committed offset would show.
+    """
+    quick = {"KAFKA_SESSION_TIMEOUT_MS": "6000", "KPI_OVERLAP": "20", "OTEL_EXPORTER_OTLP_ENDPOINT": ""}
     running = Stack(tmp_path_factory.mktemp("analytics"), BASE_PORT, broker="kafka", environment=quick)
     try:
         running.start_infrastructure()
@@ -96,7 +99,7 @@ def town(stack: Stack) -> Town:
 
 def test_events_and_their_repeats_count_once(town: Town) -> None:
     """The KPIs equal the fold of what was published; publishing everything again changes nothing."""
-    events = town.more(150)
+    events = town.more(100)
     town.publish(events)
     town.expect_exact()
     repeated = town.more(5)
@@ -107,7 +110,7 @@ def test_events_and_their_repeats_count_once(town: Town) -> None:
 def test_a_worker_killed_in_mid_stream_loses_and_doubles_nothing(town: Town) -> None:
     """After kill -9 while events arrive, twice, the restarted worker tells exact KPIs."""
     for _ in range(2):
-        events = town.more(400)
+        events = town.more(160)
         half = len(events) // 2
         town.publish(events[:half])
         town.stack.kill(WORKER)
@@ -118,7 +121,7 @@ def test_a_worker_killed_in_mid_stream_loses_and_doubles_nothing(town: Town) -> 
 
 def test_a_second_worker_takes_over_partitions_and_gives_them_back(town: Town) -> None:
     """Joining, counting side by side and dying of a second worker leave the KPIs exact."""
-    events = town.more(600)
+    events = town.more(240)
     third = len(events) // 3
     town.publish(events[:third])
     with second_worker(town.stack) as second:
@@ -131,7 +134,7 @@ def test_a_second_worker_takes_over_partitions_and_gives_them_back(town: Town) -
 
 def test_a_worker_that_was_asleep_does_not_overwrite_its_successor(town: Town) -> None:
     """A worker stopped until its partitions went to another, then woken, changes no KPI."""
-    events = town.more(300)
+    events = town.more(120)
     half = len(events) // 2
     with second_worker(town.stack):
         wait_until(lambda: len(workers_of(town)) == 2, SECONDS, "the second worker got no partition")
