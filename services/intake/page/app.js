@@ -42,7 +42,7 @@ async function show({ focus = true, refused = false } = {}) {
   shown = view;
   main.replaceChildren(view.node);
   main.removeAttribute("aria-busy");
-  document.title = `${view.title} – ${t("site", { municipality: words.municipality() })}`;
+  document.title = `${view.title} – ${t("site")}`;
   window.scrollTo(0, 0);
   if (focus) focusOn(main.querySelector("h1"));
 }
@@ -62,7 +62,7 @@ function frame() {
   const enter = !token() && button("tool", () => signIn(1), icon("person"), h("span", {}, t("sign-in")));
   document.getElementById("skip").textContent = t("skip");
   document.getElementById("top").replaceChildren(h("div", { class: "bar" }, [
-    link("/", { class: "brand" }, h("img", { src: "/page/icon.svg", alt: "", width: 36, height: 36 }), h("span", {}, h("strong", {}, t("municipality", { municipality: words.municipality() })), h("small", {}, t("counter")))),
+    link("/", { class: "brand" }, h("img", { src: "/page/icon.svg", alt: "", width: 36, height: 36 }), h("span", {}, h("strong", {}, t("municipality")), h("small", {}, t("counter")))),
     h("nav", { class: "languages", "aria-label": t("nav.language") }, Object.entries(words.LANGUAGES).map(language)),
     h("nav", { class: "tools", "aria-label": t("nav.own") }, mine, leave, enter),
   ]));

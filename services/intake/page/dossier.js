@@ -23,6 +23,8 @@ class DossierPage {
     this.service = service;
     this.record = record;
     this.view = null;
+    this.offered = null;
+    this.drawing = Promise.resolve();
     this.hangUp = () => {};
     this.status = h("div", { class: "status" });
     this.spoken = h("p", { class: "hidden", role: "status" });
@@ -47,13 +49,20 @@ class DossierPage {
     ]);
   }
 
+  // Answers and the stream both bring views; they are drawn one after the other, and an older one not at all.
+  show(view) {
+    const drawn = this.drawing.then(() => this.#draw(view));
+    this.drawing = drawn.catch(() => {});
+    return drawn;
+  }
+
   // Draws what differs. The status is spoken when it changes; a panel that vanishes under the focus hands it on.
-  async show(view) {
+  async #draw(view) {
     if (this.view && view.sequence < this.view.sequence) return;
     const before = this.view;
     this.view = view;
     if (before?.status.code !== view.status.code) this.#showStatus(view, before !== null);
-    if (!before || outlineOfActions(before) !== outlineOfActions(view)) await this.#showActions(view);
+    if (this.offered !== outlineOfActions(view)) await this.#showActions(view);
     if (!before || outline(before) !== outline(view)) this.#showPicture(view);
     if (!before || before.ending !== view.ending) this.#showEnding(view);
   }
@@ -110,9 +119,9 @@ class DossierPage {
 
   async #showActions(view) {
     const panels = await actions(view, this.service, this.run);
-    if (this.view !== view) return;
     const held = this.next.contains(document.activeElement);
     this.next.replaceChildren(...panels);
+    this.offered = outlineOfActions(view);
     if (held) focusOn(this.next.querySelector("h2") ?? document.querySelector("h1"));
   }
 
@@ -127,7 +136,11 @@ class DossierPage {
   }
 
   #showEnding(view) {
-    if (view.ending) return this.ending.replaceChildren();
+    if (view.ending) {
+      const held = this.ending.contains(document.activeElement);
+      this.ending.replaceChildren();
+      return held && focusOn(document.querySelector("h1"));
+    }
     const dialog = withdrawal(() => this.run(() => command(`/v1/dossiers/${view.id}/withdrawal`)));
     const open = h("button", { type: "button", class: "plain", onclick: () => dialog.showModal() }, t("withdraw"));
     this.ending.replaceChildren(open, dialog);

@@ -14,7 +14,7 @@ export function evidence(value) {
 }
 
 function entry(name, value) {
-  return h("div", { "data-field": name }, h("dt", {}, label(name)), h("dd", {}, shown(name, value)));
+  return h("div", { "data-field": name, class: Array.isArray(value) && "long" }, h("dt", {}, label(name)), h("dd", {}, shown(name, value)));
 }
 
 function shown(name, value) {

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { button, h, icon, link } from "./dom.js";
 import { journey } from "./journey.js";
 import { level, signIn, token } from "./session.js";
-import { money, municipality, t } from "./words.js";
+import { money, t } from "./words.js";
 
 const SIGNS = { "residence-certificate": "house", "debt-register-extract": "shield", "payment-slips": "code" };
 
@@ -15,7 +15,7 @@ export async function home() {
     node: h("div", { class: "stack" }, [
       h("div", { class: "hero" }, [
         h("h1", {}, t("home.title")),
-        h("p", { class: "lead" }, t("home.lead", { municipality: municipality() })),
+        h("p", { class: "lead" }, t("home.lead")),
         token() && link("/?view=dossiers", { class: "action second" }, icon("inbox"), t("list.title")),
       ]),
       h("ul", { class: "cards" }, services.map(card)),

@@ -8,7 +8,7 @@ let language = "de";
 
 export async function load() {
   table = await (await fetch("/page/texts.json")).json();
-  const wishes = [new URLSearchParams(location.search).get("lang"), localStorage.getItem(CHOICE), ...navigator.languages];
+  const wishes = [localStorage.getItem(CHOICE), ...navigator.languages];
   choose(wishes.map((wish) => (wish ?? "").slice(0, 2).toLowerCase()).find((wish) => wish in LANGUAGES) ?? "de");
 }
 
@@ -25,10 +25,6 @@ export function current() {
   return language;
 }
 
-export function municipality() {
-  return table.municipality;
-}
-
 export function knows(key) {
   return key in table.texts;
 }
@@ -36,7 +32,13 @@ export function knows(key) {
 // A missing text shows its key, so that nobody overlooks it; tests look for that too.
 export function t(key, values = {}) {
   const text = table.texts[key]?.[language] ?? key;
-  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+  const all = { municipality: table.municipality, of: elided(table.municipality), ...values };
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(all[name] ?? ""));
+}
+
+// French says "d’Emmen" but "de Sursee".
+function elided(name) {
+  return /^[aeiouyàâéèêîôû]/i.test(name) ? "d’" : "de ";
 }
 
 export function money(rappen, currency = "CHF") {
