@@ -4,16 +4,23 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from deploy.local.cli import CHECKOUT
 from deploy.local.errors import LocalError
+from deploy.local.tools import operate
 from deploy.local.tools.handover import hand_over
 
 
-def main(arguments: Sequence[str]) -> NoReturn:
-    """Replace this process by the command. Raises LocalError when it does not exist."""
+def main(arguments: Sequence[str]) -> int:
+    """Replace this process by the command. Raises LocalError when it does not exist.
+
+    `dossierbus` is the operators' command; without a role it runs for each service it is about.
+    """
     role, command = split(arguments)
+    if command[0] == operate.PROGRAM and role is None:
+        return operate.main(command[1:], _settings_of)
+    if command[0] == operate.PROGRAM:
+        command = operate.command(command[1:])
     environment = {**os.environ, **(_settings_of(role) if role else {})}
     binaries = str(Path(sys.prefix) / "bin")
     environment["PATH"] = os.pathsep.join([binaries, environment.get("PATH", os.defpath)])
