@@ -21,21 +21,13 @@ def main() -> int:
     options = _options()
     seen: dict[str, int] = {}
     for message in _messages(options):
-        headers = dict(message.headers() or ()).items()
-        attributes = {name[3:]: value.decode() for name, value in headers if isinstance(value, bytes)}
-        sequence = int(attributes["sequence"])
-        if sequence <= seen.get(attributes["subject"], 0):
+        headers = {name: value.decode() for name, value in message.headers() or () if isinstance(value, bytes)}
+        subject, sequence = headers["ce_subject"], int(headers["ce_sequence"])
+        if sequence <= seen.get(subject, 0):
             continue
-        seen[attributes["subject"]] = sequence
-        word = attributes["type"].removeprefix("org.dossierbus.agency.")
-        print(
-            attributes["time"],
-            attributes["subject"],
-            sequence,
-            word,
-            json.loads(message.value() or b"null"),
-            flush=True,
-        )
+        seen[subject] = sequence
+        word = headers["ce_type"].removeprefix("org.dossierbus.agency.")
+        print(headers["ce_time"], subject, sequence, word, json.loads(message.value() or b"null"), flush=True)
     return 0
 
 
