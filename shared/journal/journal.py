@@ -3,6 +3,7 @@
 A repeat of a cause is recognised by what is stored, so a caller whose answer was lost simply asks again.
 """
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from opentelemetry import trace
 
 from shared.contracts.event import Event
 from shared.environment import Environment, timestamp
-from shared.journal.fold import Context, Decided, decided, fold
+from shared.journal.fold import Context, Decided, chain, decided, fold
 from shared.journal.model import (
     Aggregate,
     Cause,
@@ -118,6 +119,10 @@ class Journal(Generic[S]):
             if await self.store.commit(self._with_work(head, later, self._environment.now())):
                 return
         raise Contention(f"{self.aggregate.name} {task.subject} is wanted by too many writers")
+
+    def has_mac(self, document: Document, previous: str) -> bool:
+        """Return whether a stored event has the mac of its content and of the event with the mac `previous`."""
+        return hmac.compare_digest(document.get("mac", ""), chain(self._key, previous, document))
 
     async def recorded(self, subject: str) -> list[Recorded]:
         """Return the whole journal of an aggregate in order."""

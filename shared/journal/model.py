@@ -184,6 +184,7 @@ class Head:
     work: tuple[Work, ...]
     mac: str
     matched: tuple[Document, ...] = ()
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from shared.store.mongo import (
 )
 
 SEGMENT_EVENTS: Final = KEPT_EVENTS
-_HEAD: Final = ("version", "head", "schema", "state", "published", "seen", "shared", "work", "mac", "sealed")
+_HEAD: Final = ("version", "head", "schema", "state", "published", "seen", "shared", "work", "mac", "sealed", "pending")
 
 
 class MongoJournalStore:
@@ -184,6 +184,7 @@ def _head(document: Document, matched: Sequence[Document]) -> Head:
         work=tuple(Work(**work) for work in document.get("work", ())),
         mac=document["mac"],
         matched=tuple(matched),
+        pending=document.get("pending", False),
     )
 
 

@@ -38,6 +38,7 @@ class MemoryJournalStore:
             work=tuple(Work(**work) for work in document["work"]),
             mac=document["mac"],
             matched=tuple(copy.deepcopy(matched)),
+            pending=document["pending"],
         )
 
     async def commit(self, change: Change) -> bool:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from deploy.local.cli import CHECKOUT
+from deploy.local.roles import SERVICES
 
 PROGRAM = "dossierbus"
 MODULE = "services.cli"
@@ -16,35 +17,28 @@ JOURNALED = ("intake", "identity", "payments", "notifications")
 """The services that keep journals."""
 
 
-def command(arguments: Sequence[str]) -> list[str]:
-    """The operators' command as a process of this environment."""
-    return [sys.executable, "-m", MODULE, *arguments]
-
-
-def main(arguments: Sequence[str], settings_of: Callable[[str], Mapping[str, str]]) -> int:
+def main(arguments: Sequence[str], role: str | None, settings_of: Callable[[str], Mapping[str, str]]) -> int:
     """Run the command for each service it is about; the exit code is the worst of theirs."""
-    codes = [
-        subprocess.run(
-            command([*arguments, *extra]),
-            cwd=CHECKOUT,
-            env={**os.environ, **settings_of(f"{service}-worker")},
-            check=False,
-        ).returncode
-        for service, extra in runs(arguments)
-    ]
-    return max(codes)
+    return max(_run([*arguments, *extra], settings_of(one)) for one, extra in runs(arguments, role))
 
 
-def runs(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Per service the arguments to add; a group's letters belong to the service it is named after."""
-    group, service = _value(arguments, "--group"), _value(arguments, "--service")
-    if group is not None:
-        return [(group.partition("-")[0], [])]
-    if service is not None:
-        return [(service, [])]
-    if arguments[:1] in (["verify"], ["replay"]):
-        return [(one, ["--service", one]) for one in JOURNALED]
-    return [(JOURNALED[0], [])]
+def runs(arguments: Sequence[str], role: str | None) -> list[tuple[str, list[str]]]:
+    """The roles whose settings are needed, each with the arguments to add.
+
+    A group's letters belong to the service it is named after; without any hint all services are meant.
+    """
+    named = role or _value(arguments, "--service") or _value(arguments, "--group") or ""
+    service = named.partition("-")[0]
+    services = [service] if service in SERVICES else list(JOURNALED)
+    if arguments[:1] not in (["verify"], ["replay"]) or {"-h", "--help"} & set(arguments):
+        services = services[:1]
+    wanted = arguments[:1] in (["verify"], ["replay"]) and _value(arguments, "--service") is None
+    return [(role or f"{one}-worker", ["--service", one] if wanted else []) for one in services]
+
+
+def _run(arguments: Sequence[str], settings: Mapping[str, str]) -> int:
+    command = [sys.executable, "-m", MODULE, *arguments]
+    return subprocess.run(command, cwd=CHECKOUT, env={**os.environ, **settings}, check=False).returncode
 
 
 def _value(arguments: Sequence[str], option: str) -> str | None:

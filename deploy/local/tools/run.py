@@ -17,10 +17,8 @@ def main(arguments: Sequence[str]) -> int:
     `dossierbus` is the operators' command; without a role it runs for each service it is about.
     """
     role, command = split(arguments)
-    if command[0] == operate.PROGRAM and role is None:
-        return operate.main(command[1:], _settings_of)
     if command[0] == operate.PROGRAM:
-        command = operate.command(command[1:])
+        return operate.main(command[1:], role, _settings_of)
     environment = {**os.environ, **(_settings_of(role) if role else {})}
     binaries = str(Path(sys.prefix) / "bin")
     environment["PATH"] = os.pathsep.join([binaries, environment.get("PATH", os.defpath)])

@@ -1,0 +1,147 @@
+"""`python -m services.cli`: what operators do with journals and dead letters. Decides nothing and calls no provider.
+
+It runs with the settings of one service (MONGODB_URI, JOURNAL_KEY, KAFKA_BOOTSTRAP_SERVERS…), next to its roles. It is
+the one place that knows the journals of all services; none of them knows it. Exit codes: 0 fine, 1 something was found
+or is left to do, 2 a wrong call.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from services.identity.domain import CHECK, EVIDENCE
+from services.intake.domain import dossier_aggregate
+from services.notifications.domain import MESSAGE
+from services.payments.books import COLLECTION as PAYMENTS
+from services.payments.domain import payment_aggregate
+from shared.consumer import FOLLOWS, REASON
+from shared.contracts.topics import GROUPS
+from shared.environment import SystemEnvironment
+from shared.errors import Transient
+from shared.journal import Aggregate, Journal
+from shared.journal.verify import Finding, verify_all
+from shared.kafka.client import KafkaPublisher
+from shared.kafka.letters import KafkaLetters
+from shared.redrive import Redriven, redrive
+from shared.settings import CommonSettings, load
+from shared.store.journals import MongoJournalStore
+from shared.store.mongo import Database, connect
+from shared.store.small import MongoMarkers
+
+# How an aggregate plans and shares does not matter here, only how its events fold.
+JOURNALS: Final[dict[str, dict[str, Aggregate[Any]]]] = {
+    "intake": {"dossiers": dossier_aggregate({}, public_url="", deadline_scale=1.0)},
+    "identity": {"checks": CHECK, "evidence": EVIDENCE},
+    "payments": {PAYMENTS: payment_aggregate(1.0)},
+    "notifications": {"messages": MESSAGE},
+}
+SHOWN: Final = 50
+
+Command = Callable[[argparse.Namespace, CommonSettings, Database], Awaitable[int]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    options = _parser().parse_args(arguments)
+    command: Command = options.command
+    try:
+        return asyncio.run(_with_database(command, options, load(CommonSettings)))
+    except Transient as error:
+        print(f"Not possible now: {type(error).__name__} ({error}).", file=sys.stderr)
+        return 1
+
+
+async def _with_database(command: Command, options: argparse.Namespace, settings: CommonSettings) -> int:
+    async with connect(settings.mongodb_uri.get_secret_value()) as database:
+        return await command(options, settings, database)
+
+
+async def verify(options: argparse.Namespace, settings: CommonSettings, database: Database) -> int:
+    """Check every journal of a service."""
+    findings: list[Finding] = []
+    for name, aggregate in JOURNALS[options.service].items():
+        journals = events = 0
+        journal = _journal(database, name, aggregate, settings)
+        async for checked in verify_all(journal):
+            journals, events = journals + 1, events + checked.events
+            findings += checked.findings
+        print(f"{options.service} {name}: {journals} journals, {events} events")
+    for finding in findings[:SHOWN]:
+        print(f"  {finding.subject}: {finding.rule}: {finding.text}")
+    print(f"{options.service}: {f'{len(findings)} findings' if findings else 'whole'}")
+    return 1 if findings else 0
+
+
+async def replay(options: argparse.Namespace, settings: CommonSettings, database: Database) -> int:
+    """Mark everything of a service as unpublished; its worker's sweeper then publishes it again."""
+    for name in JOURNALS[options.service]:
+        print(f"{options.service} {name}: {await _store(database, name).republish()} journals will be published again")
+    return 0
+
+
+async def dlq_list(options: argparse.Namespace, settings: CommonSettings, database: Database) -> int:
+    """Show which dossiers a group sets aside, and the records that nobody could read."""
+    markers = await MongoMarkers(database).list(options.group)
+    for marker in markers:
+        waits = f"{marker['waiting']} letters since {marker['since']}"
+        print(f"{marker['key']}: {waits}, first {marker['event']}: {marker['reason']}")
+    notes = [dict(letter.headers) for letter in await KafkaLetters(settings).all(options.group)]
+    unreadable = [note for note in notes if FOLLOWS not in note]
+    for note in unreadable[-SHOWN:]:
+        print(f"unreadable: {note['dlq_origin'].decode()}: {note[REASON].decode()}")
+    print(f"{options.group}: {len(markers)} dossiers set aside, {len(unreadable)} unreadable records")
+    return 0
+
+
+async def dlq_redrive(options: argparse.Namespace, settings: CommonSettings, database: Database) -> int:
+    """Let a group handle its letters again, of one dossier or of all."""
+    markers, publisher = MongoMarkers(database), KafkaPublisher(settings)
+    keys = [options.key] if options.key else [marker["key"] for marker in await markers.list(options.group)]
+    letters = KafkaLetters(settings)
+    endings: list[Redriven] = []
+    await publisher.connect()
+    try:
+        for key in keys:
+            token = SystemEnvironment().token()
+            ended = await redrive(
+                options.group, key, token=token, markers=markers, letters=letters, publisher=publisher
+            )
+            print(f"{ended.key}: {ended.letters} letters, {ended.ending}")
+            endings.append(ended)
+    finally:
+        await publisher.close()
+    print(f"{options.group}: {sum(ended.ending == 'handled' for ended in endings)} of {len(keys)} dossiers handled")
+    return 0 if all(ended.ending == "handled" for ended in endings) else 1
+
+
+def _store(database: Database, name: str) -> MongoJournalStore:
+    return MongoJournalStore(database[name], database[f"{name}_segments"])
+
+
+def _journal(database: Database, name: str, aggregate: Aggregate[Any], settings: CommonSettings) -> Journal[Any]:
+    store, environment = _store(database, name), SystemEnvironment()
+    return Journal(aggregate, store, environment, tenant=settings.tenant, key=settings.journal_key)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dossierbus", description="Operate one service's journals and dead letters.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, command in (("verify", verify), ("replay", replay)):
+        one = commands.add_parser(name, help=command.__doc__)
+        one.add_argument("--service", required=True, choices=sorted(JOURNALS))
+        one.set_defaults(command=command)
+    dead = commands.add_parser("dlq", help="Look at a group's dead letters, or handle them again.")
+    actions = dead.add_subparsers(required=True, metavar="action")
+    for name, command in (("list", dlq_list), ("redrive", dlq_redrive)):
+        one = actions.add_parser(name, help=command.__doc__)
+        one.add_argument("--group", required=True, choices=GROUPS)
+        one.set_defaults(command=command)
+        if command is dlq_redrive:
+            one.add_argument("--key", help="a dossier's id; without it all that are set aside")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

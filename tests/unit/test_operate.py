@@ -1,0 +1,45 @@
+"""`./dev run dossierbus …`: whose settings the operators' command gets."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from deploy.local.tools.operate import JOURNALED, runs
+from services.cli import JOURNALS
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+CASES: list[tuple[str, str | None, list[tuple[str, list[str]]]]] = [
+    ("verify", None, [(f"{one}-worker", ["--service", one]) for one in JOURNALED]),
+    ("verify --service intake", None, [("intake-worker", [])]),
+    ("verify --service=payments", None, [("payments-worker", [])]),
+    ("verify", "identity-reuse", [("identity-reuse", ["--service", "identity"])]),
+    ("replay", "payments-api", [("payments-api", ["--service", "payments"])]),
+    ("dlq list --group identity-reuse", None, [("identity-worker", [])]),
+    ("dlq redrive --group analytics --key d1", None, [("analytics-worker", [])]),
+    ("dlq list --group nobody", None, [("intake-worker", [])]),
+    ("--help", None, [("intake-worker", [])]),
+]
+
+
+@pytest.mark.parametrize(("line", "role", "expected"), CASES, ids=[case[0] for case in CASES])
+def test_each_command_gets_the_settings_it_needs(
+    line: str, role: str | None, expected: list[tuple[str, list[str]]]
+) -> None:
+    """A service or group that is named, the role that is asked for, else each service with journals in turn."""
+    assert runs(line.split(), role) == expected
+
+
+def test_every_journal_of_every_service_is_verified() -> None:
+    """The command knows each collection of journals that a service opens, and the services know nothing of it."""
+    opened: dict[str, int] = {}
+    for path in sorted((CHECKOUT / "services").glob("*/**/*.py")):
+        service = path.relative_to(CHECKOUT / "services").parts[0]
+        text = path.read_text()
+        assert "services.cli" not in text
+        opened[service] = opened.get(service, 0) + len(re.findall(r"bus\.journal\(", text))
+    assert {service: count for service, count in opened.items() if count} == {
+        service: len(collections) for service, collections in JOURNALS.items()
+    }
+    assert set(JOURNALED) == set(JOURNALS)
