@@ -5,6 +5,7 @@ Each route carries exactly one of `requires(…)` or `public(reason)`. It never 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -69,6 +70,8 @@ class TokenVerifier:
         try:
             claims = await self._verified(token)
             self._claims.validate(claims)
+            # Half a surrogate pair is JSON, but no text that could be hashed or stored.
+            json.dumps(claims, ensure_ascii=False).encode()
         except (JoseError, ValueError, TypeError, KeyError):
             raise _not_authenticated("invalid_token") from None
         return _caller(claims)
