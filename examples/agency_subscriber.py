@@ -21,7 +21,7 @@ def main() -> int:
     options = _options()
     seen: dict[str, int] = {}
     for message in _messages(options):
-        headers = {name: value.decode() for name, value in message.headers() or () if isinstance(value, bytes)}
+        headers = _headers(message)
         subject, sequence = headers["ce_subject"], int(headers["ce_sequence"])
         if sequence <= seen.get(subject, 0):
             continue
@@ -29,6 +29,11 @@ def main() -> int:
         word = headers["ce_type"].removeprefix("org.dossierbus.agency.")
         print(headers["ce_time"], subject, sequence, word, json.loads(message.value() or b"null"), flush=True)
     return 0
+
+
+def _headers(message: Message[bytes, bytes]) -> dict[str, str]:
+    headers = dict(message.headers() or ())
+    return {name: value.decode() for name, value in headers.items() if isinstance(value, bytes)}
 
 
 def _options() -> argparse.Namespace:
