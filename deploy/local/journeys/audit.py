@@ -1,7 +1,9 @@
 """Counting: does everything that journeys left behind equal what they did, exactly? Pure but for reading the books."""
 
 import asyncio
+import sys
 import time
+from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from deploy.local.journeys import books
 from deploy.local.journeys.books import Entry
 from deploy.local.journeys.endings import Effects
 from deploy.local.journeys.town import Town
-from deploy.local.stack import Stack
+from deploy.local.stack import CHECKOUT, Stack
 from services.analytics.aggregate import Aggregate
 from services.analytics.parity import totals_of
 from services.analytics.view import Targets, view
@@ -59,6 +61,7 @@ async def audit(stack: Stack, town: Town, played: Sequence[Played]) -> list[Chec
         _mails(stack, mine),
         await _documents(town, played, mine),
         *await _events(stack, journals),
+        await _journals_whole(stack),
         await _kpis(stack, journals),
     ]
 
@@ -163,6 +166,19 @@ async def _events(stack: Stack, journals: Mapping[str, Sequence[Entry]]) -> list
         _check("topics equal journals", differ, f"{len(recorded)} events, {repeats} repeats"),
         _check("first occurrences in order", published.out_of_order(), f"{len(published.sequences)} subjects"),
     ]
+
+
+async def _journals_whole(stack: Stack) -> Check:
+    """Run the operators' `dossierbus verify` as each service."""
+    wrong = []
+    for service in books.COLLECTIONS:
+        command = [sys.executable, "-m", "services.cli", "verify", "--service", service]
+        environment = stack.env_for(f"{service}-worker")
+        process = await asyncio.create_subprocess_exec(*command, env=environment, cwd=CHECKOUT, stdout=PIPE)
+        output, _ = await process.communicate()
+        if process.returncode != 0:
+            wrong.append(f"{service}: {output.decode().strip()[-200:]}")
+    return _check("every journal whole", wrong, "verified by macs, sequences and folding")
 
 
 _COMPARED: Final = ("dossiers", "decisions", "decisionTime", "closingTime", "reuse", "payments", "messages", "identity")
