@@ -41,7 +41,8 @@ _DUPLICATE: Final = 11000
 _VALIDATION: Final = 121
 # NotWritablePrimary, PrimarySteppedDown, interrupted…: the driver's own class for "ask again" is AutoReconnect,
 # but inside a bulk result such a failure comes as a plain code.
-_AWAY: Final = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+# 12587: an index is being built, by another role that starts beside this one.
+_AWAY: Final = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 12587, 13435, 13436})
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def events_of(entries: Iterable[Entry], kind: type[Event]) -> list[Any]:
 async def _settled(at_rest: Callable[[], Awaitable[bool]]) -> None:
     """Wait until nothing is under way; the checks say what is missing if that never happens."""
     until = time.monotonic() + SETTLE_SECONDS
-    while not await at_rest() and time.monotonic() < until:
+    while not await at_rest() and time.monotonic() < until:  # noqa: ASYNC110  (what is awaited lies in other processes)
         await asyncio.sleep(POLL_SECONDS)
 
 
