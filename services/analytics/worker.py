@@ -22,7 +22,7 @@ from services.analytics.domain import relevant_events
 from services.analytics.handlers import Running, on_event
 from services.analytics.meters import record_unsettled
 from services.analytics.settings import Settings
-from services.analytics.stream import CHANGELOG, GROUP, CountingApp, consume, current_partition, make_app
+from services.analytics.stream import CHANGELOG, GROUP, CountingApp, consume, current_partition, is_shorter, make_app
 from shared.consumer import Dispatcher
 from shared.contracts.envelope import Message
 from shared.contracts.topics import EVENT_TOPICS, KPIS, Topic, dead_letter_topic
@@ -155,15 +155,17 @@ class Counting:
             record_unsettled(len(app.table.unsettled))
             with suppress(KafkaError):
                 ends = await app.consumer.highwaters(*seen)
-                _compare(seen, ends)
+                if app.tells_ends:
+                    _compare(seen, ends)
                 for part, offset in covered.items():
                     record_lag(GROUP, part.topic, part.partition, max(0, (ends.get(part) or 0) - offset))
 
 
-def _compare(seen: Mapping[TP, int], ends: Mapping[TP, int]) -> None:
-    emptied = sorted({part.topic for part, offset in seen.items() if (ends.get(part) or 0) < offset})
-    if emptied:
-        raise BrokerReplaced(f"came back empty: {', '.join(emptied)}")
+def _compare(seen: Mapping[TP, int], ends: Mapping[TP, int | None]) -> None:
+    for part, offset in seen.items():
+        if is_shorter(ends.get(part), offset):
+            log.warning("source_is_shorter", extra={"topic": part.topic, "partition": part.partition})
+            raise BrokerReplaced("a source came back empty")
 
 
 def _counted_or_stopped(
