@@ -40,7 +40,9 @@ class Report:
         lines = [line for dossier in self.dossiers for line in _told(dossier)]
         lines += ["", *(f"  {'ok  ' if one.ok else 'FAIL'} {one.name}: {one.detail}" for one in self.checks), ""]
         verdict = "All is well." if self.ok else "Not all is well."
-        return "\n".join([*lines, f"{verdict} {len(self.dossiers)} dossiers in {self.seconds:.0f} s on {self.broker}."])
+        return "\n".join(
+            [*lines, f"{verdict} {len(self.dossiers)} dossiers in {self.seconds:.0f} s on the {self.broker} broker."]
+        )
 
 
 def run(stack: Stack) -> Report:
@@ -61,7 +63,7 @@ async def _run(stack: Stack) -> Report:
             dossiers = await _accounts(stack, crowd.played)
             checks.append(await _one_trace(stack, dossiers))
     seconds = round(time.monotonic() - started, 1)
-    return Report(all(check.ok for check in checks), stack.broker_reason, seconds, dossiers, checks)
+    return Report(all(check.ok for check in checks), stack.broker_kind, seconds, dossiers, checks)
 
 
 def _all_played(crowd: Crowd) -> Check:
