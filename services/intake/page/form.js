@@ -45,7 +45,7 @@ export function values(form) {
 // Puts each error at its field (or the nearest group above it) and all of them into a summary that takes the focus.
 export function showErrors(form, problem) {
   clearErrors(form);
-  const entries = problem.errors.map((error) => placed(form, error));
+  const entries = [...gathered(form, problem.errors)].map(([box, texts]) => placed(box, [...texts].join(" ")));
   const lines = entries.length ? entries : [h("li", {}, problem.detail || problem.title || t("error.network"))];
   const summary = h("div", { class: "summary", role: "group", "aria-labelledby": "summary-title" }, [
     h("h2", { id: "summary-title" }, icon("alert"), t(entries.length ? "error.check" : "error.title")),
@@ -64,10 +64,18 @@ export function clearErrors(form) {
   }
 }
 
-function placed(form, error) {
-  const box = boxFor(form, error.pointer ?? "");
-  if (!box) return h("li", {}, error.detail);
-  const text = worded(box, error);
+// What is wrong with each field, all in one place; what belongs to no field stands under its own words.
+function gathered(form, errors) {
+  const found = new Map();
+  for (const error of errors) {
+    const box = boxFor(form, error.pointer ?? "") ?? error.detail;
+    found.set(box, (found.get(box) ?? new Set()).add(worded(box, error)));
+  }
+  return found;
+}
+
+function placed(box, text) {
+  if (typeof box === "string") return h("li", {}, text);
   const id = `${idOf(box.dataset.pointer)}-error`;
   box.classList.add("wrong");
   const target = box.querySelector("input, textarea");
@@ -91,7 +99,7 @@ function boxFor(form, pointer) {
 }
 
 function worded(box, error) {
-  const { kind, rule } = box.one;
+  const { kind, rule } = box.one ?? {};
   if (kind !== "money" || !["type", "minimum", "maximum", "multipleOf"].includes(error.code)) return error.detail;
   return t("error.amount", { from: money(rule.minimum ?? 0), to: money(rule.maximum), step: rule.multipleOf ?? 1 });
 }
