@@ -16,6 +16,7 @@ from shared.errors import Permanent
 NAMESPACE: Final = "urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"
 _NS: Final = {"c": NAMESPACE}
 _LONGEST_REFERENCE: Final = 35  # ISO 20022 Max35Text
+_LONGEST_ACCOUNT: Final = 34  # ISO 13616 and ISO 20022 Max34Text
 _AMOUNT: Final = re.compile(r"([0-9]{1,13})(?:\.([0-9]{1,2})0{0,3})?")
 
 
@@ -64,7 +65,7 @@ def _parsed(file: bytes) -> etree._Element:
 
 def _credits(notification: etree._Element) -> Iterator[Credit]:
     account = _text(notification, "c:Acct/c:Id/c:IBAN") or _text(notification, "c:Acct/c:Id/c:Othr/c:Id")
-    if not account:
+    if not 0 < len(account) <= _LONGEST_ACCOUNT:
         raise UnreadableFile(_pointer(notification) + "/Acct/Id", "account_expected")
     for entry in notification.findall("c:Ntry", _NS):
         booked = _text(entry, "c:Sts/c:Cd") == "BOOK"

@@ -156,8 +156,9 @@ def seen_session(found: stripe.checkout.Session) -> Session:
     paid = status == "complete" and getattr(found, "payment_status", "unpaid") != "unpaid"
     state: Literal["open", "paid", "expired"] = "paid" if paid else "expired" if status == "expired" else "open"
     declined = decline_code(intent) if state == "open" and isinstance(intent, stripe.PaymentIntent) else None
-    currency = getattr(found, "currency", None) or "xxx"
-    return Session(found.id, state, getattr(found, "amount_total", None) or 0, currency.upper(), declined)
+    currency, amount = getattr(found, "currency", None) or "xxx", getattr(found, "amount_total", None)
+    total = amount if isinstance(amount, int) else 0
+    return Session(str(getattr(found, "id", "")), state, total, str(currency).upper(), declined)
 
 
 def decline_code(intent: stripe.PaymentIntent) -> str | None:
@@ -166,7 +167,7 @@ def decline_code(intent: stripe.PaymentIntent) -> str | None:
     if error is None:
         return None
     code = getattr(error, "decline_code", None) or getattr(error, "code", None) or ""
-    return code if _CODE.fullmatch(code) else "card_declined"
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else "card_declined"
 
 
 def _parameters(order: Order) -> Any:

@@ -33,18 +33,20 @@ def read_webhook(body: bytes, signature: str | None, secret: str) -> Notice:
     """Verify a webhook over its raw bytes (docs.stripe.com/webhooks/signature) and read it. Raises `Forged`."""
     try:
         event = stripe.Webhook.construct_event(body, signature, secret, TOLERANCE_SECONDS)
-    except (stripe.SignatureVerificationError, ValueError, AttributeError):
+    except (stripe.SignatureVerificationError, ValueError, AttributeError, TypeError, RecursionError):
+        # The library reads what anybody sends: a signature beyond ASCII, JSON that is no object or has no bottom.
         raise Forged from None
+    notice = str(getattr(event, "id", ""))
     kind, subject = getattr(event, "type", ""), getattr(getattr(event, "data", None), "object", None)
     if kind in _SESSIONS and isinstance(subject, stripe.checkout.Session):
         payment = _text(subject, "client_reference_id")
-        return Notice(event.id, payment, domain.settle(seen_session(subject)))
+        return Notice(notice, payment, domain.settle(seen_session(subject)))
     if kind in _REFUSALS and isinstance(subject, stripe.PaymentIntent):
         payment = _text(getattr(subject, "metadata", None), "payment")
-        return Notice(event.id, payment, domain.refuse_card(decline_code(subject) or "card_declined"))
-    return Notice(str(getattr(event, "id", "")))
+        return Notice(notice, payment, domain.refuse_card(decline_code(subject) or "card_declined"))
+    return Notice(notice)
 
 
 def _text(parent: Any, name: str) -> str | None:
     value = getattr(parent, name, None)
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and value.isascii() else None
