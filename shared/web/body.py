@@ -20,6 +20,7 @@ from shared.web.handlers import problem_response
 from shared.web.problems import MalformedJson, Problem, TooLarge, UnsupportedMediaType
 
 MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_DRAINED_BYTES: Final = 8 * MAX_BODY_BYTES
 MAX_DEPTH: Final = 32
 
 RawBodies: TypeAlias = Mapping[str, Collection[str]]
@@ -89,6 +90,14 @@ class StrictJsonBody:
         await self._app(scope, _replay(body, receive), send)
 
 
+async def _drain(receive: Receive) -> None:
+    """Read and forget an announced body: a connection closed on unread bytes is reset, and the answer may be lost."""
+    more = True
+    while more:
+        message = await receive()
+        more = message["type"] == "http.request" and message.get("more_body", False)
+
+
 def strict_json(data: bytes) -> Any:
     """The value of a strict JSON text; MalformedJson for anything else."""
     try:
@@ -116,6 +125,8 @@ async def _checked_body(scope: Scope, receive: Receive, raw: Collection[str] | N
     headers = Headers(scope=scope)
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length[:12]) > MAX_BODY_BYTES:
+        if int(length[:12]) <= MAX_DRAINED_BYTES:
+            await _drain(receive)
         raise TooLarge(_LIMIT, headers={"Connection": "close"})
     body = await _read(receive)
     if not body:
