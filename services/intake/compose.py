@@ -26,7 +26,7 @@ async def open_dossiers(bus: Bus[IntakeSettings]) -> tuple[Journal[Dossier], Des
     bus.topics = tuple(Topic(agency_topic(agency), "intake", (agency,), ("agency",)) for agency in sorted(agencies))
     settings = bus.settings
     aggregate = dossier_aggregate(services, public_url=settings.public_url, deadline_scale=settings.deadline_scale)
-    journal = await bus.journal(aggregate, "dossiers", lookups=("state.applicant", "state.status"))
+    journal = await bus.journal(aggregate, "dossiers", lookups=("state.applicant", "state.awaiting"))
     return journal, Desk(services, bus.vault, MongoFiles(bus.database), bus.environment, settings)
 
 

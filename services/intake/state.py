@@ -84,6 +84,7 @@ class Dossier(State):
     requests: dict[str, Request] = Field(default_factory=dict)
     documents: dict[str, DocumentState] = Field(default_factory=dict)
     messages: dict[str, str] = Field(default_factory=dict)
+    awaiting: tuple[str, ...] = Field(default=(), description="Authorities whose review is open, for their lists.")
     decision: Literal["granted", "refused"] | None = None
     automatic: bool | None = None
     withdrawn: bool = False
@@ -183,13 +184,16 @@ def _rules_evaluated(state: Dossier, recorded: Recorded, evaluated: event.RulesE
 
 def _review_requested(state: Dossier, recorded: Recorded, asked: event.ReviewRequested) -> Dossier:
     review = Review(authority=asked.authority, reasons=asked.reasons)
-    return _step(state, asked.step, state.steps[asked.step].kind, review=review)
+    listed = state.model_copy(update={"awaiting": (*state.awaiting, asked.authority)})
+    return _step(listed, asked.step, state.steps[asked.step].kind, review=review)
 
 
 def _review_completed(state: Dossier, recorded: Recorded, done: event.ReviewCompleted) -> Dossier:
     step = state.steps[done.step]
     review = step.review and step.review.model_copy(update={"outcome": done.outcome})
-    return _step(state, done.step, step.kind, review=review)
+    awaiting = list(state.awaiting)
+    awaiting.remove(done.authority)
+    return _step(state.model_copy(update={"awaiting": tuple(awaiting)}), done.step, step.kind, review=review)
 
 
 def _step_completed(state: Dossier, recorded: Recorded, done: event.StepCompleted) -> Dossier:
@@ -229,7 +233,7 @@ def _expired(state: Dossier, recorded: Recorded, expired: event.DossierExpired) 
 
 
 def _closed(state: Dossier, recorded: Recorded, closed: event.DossierClosed) -> Dossier:
-    return state.model_copy(update={"ending": closed.ending})
+    return state.model_copy(update={"ending": closed.ending, "awaiting": ()})
 
 
 # Each change is given the event class it stands beside.

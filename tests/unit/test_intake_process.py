@@ -149,3 +149,14 @@ async def _after(facts: Sequence[tuple[str, Any, dict[str, Any]]]) -> dict[str, 
             await desk.ask(domain.record_notice(f"{DOSSIER}:4", outcome))
     # Which event last changed the status follows the order of arrival; what the status is does not.
     return (await desk.dossier()).model_dump(exclude={"status_event"})
+
+
+async def test_an_open_review_is_listed_while_the_applicant_still_has_to_pay() -> None:
+    """Refusing the consent asks the residents' office at once, whatever else the dossier waits for."""
+    desk = await identified(consents=())
+    await desk.tell("fee", "checkout_created", 2, url="https://psp.example/1")
+    await desk.ask(domain.answer_consent(service_of, "residence", granted=False))
+    dossier = await desk.dossier()
+    assert (dossier.status, dossier.awaiting) == ("payment_due", ("residents-office",))
+    await desk.ask(domain.review("residence", "accepted", "case-worker", None, ()))
+    assert (await desk.dossier()).awaiting == ()

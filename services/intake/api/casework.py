@@ -73,7 +73,8 @@ def _listing(router: APIRouter, counter: Counter) -> None:
         """List the reviews that wait for the caller."""
         scope = f"reviews/{_authority(caller) or 'municipality'}/{service}"
         position = read_cursor(counter.settings.hash_key, scope, cursor)
-        query = {"state.status": "in_review", **({"state.service": service} if service else {})}
+        waiting = counter.authorities() if _authority(caller) is None else [_authority(caller)]
+        query = {"state.awaiting": {"$in": waiting}, **({"state.service": service} if service else {})}
         heads = await counter.store.find(query, limit=limit + 1, after=str(position[0]) if position else "")
         found = [view for one in counter.outcomes(heads[:limit]) for view in _reviews(one.state, _authority(caller))]
         more = write_cursor(counter.settings.hash_key, scope, [heads[limit - 1].subject])

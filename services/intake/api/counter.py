@@ -98,6 +98,10 @@ class Counter:
         """Return the newest version of each municipal service."""
         return newest(self.catalogue)
 
+    def authorities(self) -> list[str]:
+        """Return every authority that takes part in a service."""
+        return sorted({authority.id for service in self.catalogue.values() for authority in service.authorities})
+
     def view(self, outcome: Outcome[Dossier], language: Language) -> DossierView:
         """Return a dossier for its applicant."""
         return dossier_view(self.service(outcome.state), outcome.state, outcome.sequence, language)
