@@ -21,6 +21,7 @@ from shared.settings import CommonSettings
 log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_MS: Final = 10_000
+LOOKUP_SECONDS: Final = 2.0
 BATCH_BYTES: Final = 1_000_000
 
 
@@ -124,7 +125,8 @@ class KafkaPublisher:
             await self._renew()
         if not self.connected:
             return acknowledged
-        counts = {topic: await self._partition_count(topic) for topic in {message.topic for message in messages}}
+        topics = {message.topic for message in messages}
+        counts = dict(zip(topics, await asyncio.gather(*map(self._partition_count, topics)), strict=True))
         partitions: dict[tuple[str, int], list[int]] = defaultdict(list)
         for index, message in enumerate(messages):
             if count := counts[message.topic]:
@@ -156,9 +158,10 @@ class KafkaPublisher:
             await asyncio.wait_for(refused.stop(), REQUEST_TIMEOUT_MS / 1000)
 
     async def _partition_count(self, topic: str) -> int:
+        """Return how many partitions a topic has; 0 if it is not there, for which nobody else is to wait long."""
         try:
-            return len(await self._producer.partitions_for(topic))
-        except KafkaError as error:
+            return len(await asyncio.wait_for(self._producer.partitions_for(topic), LOOKUP_SECONDS))
+        except (KafkaError, TimeoutError) as error:
             log.warning("topic_not_known", extra={"topic": topic, "error_type": type(error).__name__})
             return 0
 

@@ -46,7 +46,8 @@ class KafkaLetters:
         async with admin(self._settings) as client:
             for _ in range(int(self._patience / LOOK_SECONDS) + 1):
                 offsets = await client.list_consumer_group_offsets(group, partitions=parts)
-                if all(offsets[part].offset >= ends[part] for part in parts):
+                # -1: nothing was ever committed there.
+                if all(max(0, offsets[part].offset) >= ends[part] for part in parts):
                     return True
                 await asyncio.sleep(LOOK_SECONDS)
         return False

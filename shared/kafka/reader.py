@@ -49,8 +49,8 @@ async def consume(settings: CommonSettings, topics: Sequence[str], dispatcher: D
         request_timeout_ms=max(20_000, settings.kafka_session_timeout_ms + 5_000),
     )
     consumer.subscribe(list(topics), listener=_LoadMarkers(dispatcher))
-    await started(consumer)
     try:
+        await started(consumer)
         while True:
             await _one_fetch(consumer, dispatcher)
     finally:

@@ -5,6 +5,7 @@ the reason where it cannot be had), `stack` the processes themselves, to be kill
 them back before the test ends. Roles are not started.
 """
 
+import asyncio
 import base64
 import os
 import uuid
@@ -19,6 +20,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 
 from deploy.local.stack import Stack
 from shared.contracts.topics import Topic
+from shared.errors import BrokerUnavailable
 from shared.kafka.client import ensure_topics
 from shared.settings import CommonSettings
 from shared.store.mongo import Database, connect
@@ -67,8 +69,14 @@ class Kafka:
     async def topic(self, name: str | None = None) -> str:
         """Create a topic and return its name."""
         topic = name or fresh("topic")
-        await ensure_topics(self.settings(), [Topic(topic, "tests", (), ())])
-        return topic
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await ensure_topics(self.settings(), [Topic(topic, "tests", (), ())])
+                except BrokerUnavailable:
+                    await asyncio.sleep(0.05)  # created, but not yet known to everybody
+                else:
+                    return topic
 
     def group(self) -> str:
         """A group that has read nothing yet."""
