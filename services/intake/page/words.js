@@ -56,5 +56,5 @@ export function moment(text) {
 }
 
 export function size(bytes) {
-  return `${new Intl.NumberFormat(`${language}-CH`).format(Math.max(1, Math.round(bytes / 1024)))} KB`;
+  return `${new Intl.NumberFormat(`${language}-CH`).format(Math.max(1, Math.round(bytes / 1024)))}\u00a0KB`;
 }
