@@ -58,9 +58,9 @@ class Bus(Generic[Settings]):
     aliases: MongoKeyStore | None
     publisher: KafkaPublisher
     topics: tuple[Topic, ...] = ()
+    background: list[Background] = field(default_factory=list)
     _relays: list[Relay] = field(default_factory=list)
     _publishing: list[Background] = field(default_factory=list)
-    background: list[Background] = field(default_factory=list)
     _groups: list[str] = field(default_factory=list)
     _prepared: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -21,7 +21,7 @@ from shared.settings import CommonSettings
 
 log = logging.getLogger(__name__)
 
-WATCH_SECONDS = 2.0
+WATCH_SECONDS = 5.0
 HANDOVER_SECONDS = 2.5 * WATCH_SECONDS
 
 
