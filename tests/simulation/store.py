@@ -1,0 +1,300 @@
+"""The simulated databases: what `shared.store` keeps in MongoDB, in memory behind wires that lose answers.
+
+Writes of journals go through the product's own group commit; a group may be applied in part, and a driver that tried
+again may call a write that it made itself a conflict. Knows no aggregate.
+"""
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from pymongo.errors import AutoReconnect, BulkWriteError
+
+from shared.environment import Environment, timestamp
+from shared.errors import StorageUnavailable
+from shared.journal.model import Change, Document, Head, Work
+from shared.store.mongo import GroupCommit
+from shared.testing.store import MemoryJournalStore, MemoryMarkers
+from shared.vault import MemoryKeyStore
+from tests.simulation.scheduler import at_once
+from tests.simulation.wires import Server, Wires
+
+_DUPLICATE = 11000
+
+
+class Inside(MemoryJournalStore):
+    """The journals inside the server. Heads share what is stored: nobody changes a stored document in place."""
+
+    async def load(self, subject: str, cause: str | None = None) -> Head | None:
+        """Return the head, with the events already recorded for this cause."""
+        document = self.documents.get(subject)
+        if document is None:
+            return None
+        matched = [event for event in self._events(subject) if cause is not None and event["cause"] == cause]
+        names = ("version", "schema", "state", "published", "mac")
+        return Head(
+            subject=subject,
+            sequence=document["head"],
+            seen=dict(document["seen"]),
+            shared=dict(document["shared"]),
+            work=tuple(Work(**work) for work in document["work"]),
+            matched=tuple(matched),
+            **{name: document[name] for name in names},
+        )
+
+    async def events(self, subject: str, after: int = 0) -> list[Document]:
+        """Return the stored events with a greater sequence, in order."""
+        return [event for event in self._events(subject) if event["seq"] > after]
+
+
+@dataclass
+class SimDatabase:
+    """One service's database. `partial`: chance that a group is applied in part; `mistaken`: that a write made is
+    called a conflict.
+    """
+
+    name: str
+    wires: Wires
+    partial: float = 0.0
+    mistaken: float = 0.0
+    collections: dict[str, Inside] = field(default_factory=lambda: defaultdict(Inside))
+    markers: MemoryMarkers = field(default_factory=MemoryMarkers)
+    leases: dict[str, tuple[str, str]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    keys: MemoryKeyStore = field(default_factory=MemoryKeyStore)
+    cluster: str | None = None
+    changed: Callable[[str], None] = lambda _subject: None
+
+    def __post_init__(self) -> None:
+        self.server = Server(f"database {self.name}", self.wires, StorageUnavailable)
+
+    def heal(self) -> None:
+        """Work well from now on."""
+        self.server.heal()
+        self.partial = self.mistaken = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The write of a watermark."""
+
+    subject: str
+    after: int
+    sequence: int
+
+
+@dataclass
+class SimCollection:
+    """The driver's collection, as far as group commits use it."""
+
+    database: SimDatabase
+    inside: Inside
+
+    async def bulk_write(self, operations: Sequence[Change | Mark], *, ordered: bool) -> None:
+        """Apply each operation by itself. Raises what the driver raises."""
+        assert not ordered
+        try:
+            failures = await self.database.server.ask(lambda: self._apply(operations))
+        except StorageUnavailable as error:
+            raise AutoReconnect(str(error)) from None
+        if failures:
+            raise BulkWriteError({"writeErrors": failures})
+
+    def _apply(self, operations: Sequence[Change | Mark]) -> list[dict[str, int]]:
+        server = self.database.server
+        if server.happens(self.database.partial):
+            applied = [operation for operation in operations if server.happens(0.5)]
+            for operation in applied:
+                self._one(operation)
+            server.wires.log.note(f"{server.name} applied {len(applied)} of {len(operations)}")
+            raise StorageUnavailable("interrupted")
+        return [
+            {"index": index, "code": _DUPLICATE}
+            for index, operation in enumerate(operations)
+            if not self._one(operation) or (isinstance(operation, Change) and server.happens(self.database.mistaken))
+        ]
+
+    def _one(self, operation: Change | Mark) -> bool:
+        if isinstance(operation, Mark):
+            at_once(self.inside.mark_published(operation.subject, operation.after, operation.sequence))
+            return True
+        written = at_once(self.inside.commit(operation))
+        words = ",".join(event["type"].split(".")[-2] for event in operation.events)
+        note = f"{operation.subject} v{operation.version} {words} {'written' if written else 'conflict'}"
+        self.database.wires.log.note(f"{self.database.name}: {note}")
+        self.database.changed(operation.subject)
+        return written
+
+
+class SimJournalStore:
+    """`JournalStore` over the wires; one for each process. See the protocol for the contract."""
+
+    def __init__(self, database: SimDatabase, collection: str) -> None:
+        self.inside = database.collections[collection]
+        self._ask = database.server.ask
+        self._writes = GroupCommit(SimCollection(database, self.inside))  # type: ignore[arg-type]
+
+    async def load(self, subject: str, cause: str | None = None) -> Head | None:
+        """Return the head, with the events already recorded for this cause."""
+        return await self._ask(lambda: at_once(self.inside.load(subject, cause)))
+
+    async def commit(self, change: Change) -> bool:
+        """Apply the change durably; False if another writer was first."""
+        return await self._writes.submit(change) == "written"  # type: ignore[arg-type]
+
+    async def events(self, subject: str, after: int = 0) -> list[Document]:
+        """Return the stored events with a greater sequence, in order."""
+        return await self._ask(lambda: at_once(self.inside.events(subject, after)))
+
+    async def mark_published(self, subject: str, after: int, sequence: int) -> None:
+        """Raise the watermark."""
+        await self._writes.submit(Mark(subject, after, sequence))  # type: ignore[arg-type]
+
+    async def pending(self, before: str, limit: int) -> list[str]:
+        """Return subjects with unpublished events."""
+        return await self._ask(lambda: at_once(self.inside.pending(before, limit)))
+
+    async def due(self, now: str, kinds: Sequence[str], limit: int) -> list[tuple[str, str]]:
+        """Return due work."""
+        return await self._ask(lambda: at_once(self.inside.due(now, kinds, limit)))
+
+    async def republish(self) -> int:
+        """Mark every event as unpublished."""
+        return await self._ask(lambda: at_once(self.inside.republish()))
+
+    async def seal(self, subject: str, keep: int) -> int:
+        """Move published events to segments."""
+        return await self._ask(lambda: at_once(self.inside.seal(subject, keep)))
+
+    async def subjects(self, after: str = "", limit: int = 1000) -> list[str]:
+        """Return ids in ascending order."""
+        return await self._ask(lambda: at_once(self.inside.subjects(after, limit)))
+
+
+async def open_journals(database: SimDatabase, name: str, lookups: Sequence[str] = ()) -> SimJournalStore:
+    """Return a process's store; stands for the function of this name in `shared.store.journals`."""
+    del lookups
+    return SimJournalStore(database, name)
+
+
+class Remote:
+    """A small collection: each method of what lies inside, over the wires."""
+
+    def __init__(self, database: SimDatabase, inside: Any) -> None:
+        self._database, self._inside = database, inside
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inside, name)
+
+        async def call(*args: Any, **more: Any) -> Any:
+            return await self._database.server.ask(lambda: copy.copy(at_once(method(*args, **more))))
+
+        return call
+
+
+def markers(database: SimDatabase) -> Any:
+    """Stand for `MongoMarkers`."""
+    return Remote(database, database.markers)
+
+
+class SimKeyStore:
+    """Stand for `MongoKeyStore`: wrapped keys and tokens of people."""
+
+    def __init__(self, database: SimDatabase) -> None:
+        self._database = database
+
+    async def insert(self, owner_id: str, wrapped: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Store the keys unless there are some."""
+        return await self._database.server.ask(lambda: at_once(self._database.keys.insert(owner_id, wrapped)))
+
+    async def get(self, owner_id: str) -> Mapping[str, bytes] | None:
+        """Return the keys."""
+        return await self._database.server.ask(lambda: at_once(self._database.keys.get(owner_id)))
+
+    async def delete(self, owner_id: str) -> None:
+        """Forget the keys."""
+        await self._database.server.ask(lambda: at_once(self._database.keys.delete(owner_id)))
+
+    async def alias(self, known: str, proposed: str) -> str:
+        """Return the first proposal."""
+        return await self._database.server.ask(lambda: self._database.aliases.setdefault(known, proposed))
+
+
+class SimFiles:
+    """Stand for `MongoFiles`."""
+
+    def __init__(self, database: SimDatabase) -> None:
+        self._database = database
+
+    async def put(self, file_id: str, sealed: bytes) -> None:
+        """Store a file unless it is there."""
+        await self._database.server.ask(lambda: self._database.files.setdefault(file_id, sealed))
+
+    async def get(self, file_id: str) -> bytes | None:
+        """Return a file."""
+        return await self._database.server.ask(lambda: self._database.files.get(file_id))
+
+
+class SimLeases:
+    """Stand for `MongoLeases`."""
+
+    def __init__(self, database: SimDatabase, environment: Environment) -> None:
+        self._database, self._environment = database, environment
+
+    async def acquire(self, name: str, holder: str, length: timedelta) -> bool:
+        """Take or prolong a lease."""
+        now = self._environment.now()
+
+        def take() -> bool:
+            held, until = self._database.leases.get(name, (holder, ""))
+            if held != holder and until >= timestamp(now):
+                return False
+            self._database.leases[name] = (holder, timestamp(now + length))
+            return True
+
+        return await self._database.server.ask(take)
+
+
+class SimInstallation:
+    """Stand for `MongoInstallation`."""
+
+    def __init__(self, database: SimDatabase) -> None:
+        self._database = database
+
+    async def cluster(self) -> str | None:
+        """Return the remembered cluster."""
+        return await self._database.server.ask(lambda: self._database.cluster)
+
+    async def remember(self, cluster: str) -> None:
+        """Remember the cluster."""
+
+        def write() -> None:
+            self._database.cluster = cluster
+
+        await self._database.server.ask(write)
+
+
+class SimBooks:
+    """Stand for `MongoBooks`."""
+
+    def __init__(self, database: SimDatabase) -> None:
+        self._database = database
+
+    async def by_reference(self, references: Sequence[str]) -> Mapping[str, str]:
+        """Return reference -> payment."""
+
+        def find() -> dict[str, str]:
+            documents = self._database.collections["payments"].documents
+            found = {document["state"].get("reference"): subject for subject, document in documents.items()}
+            return {reference: found[reference] for reference in references if reference in found}
+
+        return await self._database.server.ask(find)
+
+
+async def open_books(database: SimDatabase) -> SimBooks:
+    """Stand for the function of this name in `services.payments.books`."""
+    return SimBooks(database)
