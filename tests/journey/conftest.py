@@ -12,7 +12,7 @@ from deploy.local.stack import Stack
 from deploy.local.supervisor import Supervisor
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "deploy" / "local" / "catalogue"
-BASE_PORT = 23000
+BASE_PORT = int(os.environ.get("JOURNEY_BASE_PORT", "23000"))
 # Short enough for a campaign of kills, long enough for a busy machine of two cores.
 SESSION_TIMEOUT_MS = "10000"
 
