@@ -77,8 +77,9 @@ def _listing(router: APIRouter, counter: Counter) -> None:
         query = {"state.awaiting": {"$in": waiting}, **({"state.service": service} if service else {})}
         heads = await counter.store.find(query, limit=limit + 1, after=str(position[0]) if position else "")
         found = [view for one in counter.outcomes(heads[:limit]) for view in _reviews(one.state, _authority(caller))]
-        more = write_cursor(counter.settings.hash_key, scope, [heads[limit - 1].subject])
-        return Page(items=found, next=more if len(heads) > limit else None)
+        following = len(heads) > limit
+        more = write_cursor(counter.settings.hash_key, scope, [heads[limit - 1].subject]) if following else None
+        return Page(items=found, next=more)
 
     @router.get("/dossiers/{dossier_id}/details")
     async def details(dossier_id: DossierId, caller: Reviewer, language: CallerLanguage) -> Details:
