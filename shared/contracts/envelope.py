@@ -122,8 +122,9 @@ def _envelope(found: Mapping[str, str], key: bytes | None) -> Envelope:
         raise Undecodable("specversion must be 1.0 and sequence a positive number of at most ten digits")
     if key is None or key != found["partitionkey"].encode():
         raise Undecodable("the record's key differs from its partitionkey")
-    if any(character in found["subject"] for character in ".$\0"):
-        raise Undecodable("subject has a forbidden character")
+    # Both become names in stored documents: the subject in `seen`, the id as what is made for a request.
+    if any(character in found["subject"] + found["id"] for character in ".$\0"):
+        raise Undecodable("subject or id has a forbidden character")
     names = ("id", "source", "type", "subject", "time", "tenant", "partitionkey")
     optional = {"traceparent": found.get("traceparent", ""), "mac": found.get("mac", "")}
     return Envelope(sequence=int(found["sequence"]), **{name: found[name] for name in names}, **optional)
