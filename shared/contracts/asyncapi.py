@@ -63,7 +63,7 @@ def description() -> Json:
             "title": "Dossierbus events",
             "version": "1",
             "description": "Facts about dossiers, CloudEvents 1.0 in binary mode on Kafka. See docs/events.md.",
-            "license": {"name": "EUPL-1.2"},
+            "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
         "channels": {**channels, KPIS: _kpis(), "dead-letters": _dead_letters()},

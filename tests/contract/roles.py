@@ -1,16 +1,15 @@
 """The roles of all services, wired as in production but connected to nothing: what they subscribe to and serve.
 
-Each service's own `__main__` says what it is made of; here it is run with a bus that only notes it. Stores are in
-memory, or real ones whose server is never asked.
+Each service's own `__main__` says what it is made of; here it is run with a bus that only notes it. Journals are in
+memory, or real ones over a database that is nowhere.
 """
 
 import base64
-import importlib
 import runpy
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi import FastAPI
@@ -21,12 +20,13 @@ from shared.consumer import Handler
 from shared.contracts.event import Event
 from shared.journal.journal import Journal
 from shared.journal.model import Aggregate, JournalStore, S
-from shared.runtime import Bus, open_bus
+from shared.runtime import Bus
 from shared.settings import CommonSettings
 from shared.store.journals import MongoJournalStore
-from shared.store.mongo import Database
+from shared.store.small import MongoKeyStore
 from shared.testing.environment import FakeEnvironment
 from shared.testing.store import MemoryJournalStore
+from shared.vault import MemoryKeyStore, Vault
 
 SERVICES = ("intake", "identity", "payments", "notifications", "analytics")
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -64,7 +64,7 @@ class Service:
 
 @dataclass
 class NotingBus(Bus[Any]):
-    """A bus that notes instead of connecting. `in_memory`: journals in memory, else of an absent MongoDB."""
+    """A bus that notes instead of connecting. `in_memory`: journals in memory, else in a MongoDB that is nowhere."""
 
     in_memory: bool = True
     journals: dict[str, Journal[Any]] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class NotingBus(Bus[Any]):
         """Open journals that publish nothing."""
         store: JournalStore = MemoryJournalStore()
         if not self.in_memory:
-            store = MongoJournalStore(self.database[collection], self.database[f"{collection}_segments"])
+            store = MongoJournalStore(self.database[collection], self.database[collection])
         self.stores[collection] = store
         opened = Journal(aggregate, store, self.environment, tenant=self.settings.tenant, key=self.settings.journal_key)
         self.journals[collection] = opened
@@ -113,21 +113,33 @@ def settings_of(found: Service) -> CommonSettings:
     return found.settings.model_validate({key: fields[key] for key in found.settings.model_fields if key in fields})
 
 
+class Nowhere:
+    """A database that takes every preparation and holds nothing: each attribute, item, call and answer is itself."""
+
+    def __getattr__(self, name: str) -> "Nowhere":
+        return self
+
+    def __getitem__(self, name: object) -> "Nowhere":
+        return self
+
+    def __call__(self, *_: object, **__: object) -> "Nowhere":
+        """Do nothing."""
+        return self
+
+    def __await__(self) -> Generator[None, None, "Nowhere"]:
+        yield from ()
+        return self
+
+
 @asynccontextmanager
 async def wired(found: Service, role: str, *, in_memory: bool = True) -> AsyncIterator[NotingBus]:
     """Wire one role and yield its bus; what it serves and consumes is noted there."""
-    settings = settings_of(found)
-    async with AsyncExitStack() as stack:
-        real = await stack.enter_async_context(open_bus(found.name, settings))
-        bus = NotingBus(
-            found.name, settings, FakeEnvironment(), real.database, real.vault, real.aliases, real.publisher
-        )
-        bus.in_memory = in_memory
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
+    settings, environment, nowhere = settings_of(found), FakeEnvironment(), cast("Any", Nowhere())
+    vault, aliases = Vault(MemoryKeyStore(), settings.vault_keys, environment), MongoKeyStore(nowhere)
+    bus = NotingBus(found.name, settings, environment, nowhere, vault, aliases, nowhere, in_memory=in_memory)
+    with pytest.MonkeyPatch.context() as patch:
         if found.name == "analytics":
             _note_analytics(patch, bus)
-        if found.name == "payments":
-            _open_no_books(patch)
         await found.roles[role](bus)
         yield bus
 
@@ -141,13 +153,3 @@ def _note_analytics(patch: pytest.MonkeyPatch, bus: NotingBus) -> None:
     for module in ("reader", "worker"):
         patch.setattr(f"services.analytics.{module}.serve_async", note)
     patch.setattr("services.analytics.reader.REGISTRY", CollectorRegistry())
-
-
-def _open_no_books(patch: pytest.MonkeyPatch) -> None:
-    """Payments makes an index when it starts; without a server there is nothing to make it in."""
-
-    async def books(database: Database) -> object:
-        module = importlib.import_module("services.payments.books")
-        return module.MongoBooks(database)
-
-    patch.setattr("services.payments.books.open_books", books)

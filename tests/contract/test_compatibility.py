@@ -31,7 +31,8 @@ PUBLISHED: dict[str, Any] = {
 
 
 def _git(*arguments: str) -> str:
-    run = subprocess.run([shutil.which("git") or "git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [shutil.which("git") or "git", *arguments]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if run.returncode:
         pytest.skip(f"no published version to compare with: {run.stderr.strip()}")
     return run.stdout

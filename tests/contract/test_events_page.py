@@ -16,9 +16,7 @@ TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
 DIAGRAMS = re.findall(r"```mermaid\n(.*?)```", TEXT, re.DOTALL)
 BY_SCENARIO = {found[1]: text for text in DIAGRAMS if (found := re.search(r"%% scenario: (\S+)", text))}
 CLASSES = {event.__name__: event for event in events().values()}
-WRITER = {
-    event.__name__: t.writer for t in EVENT_TOPICS for event in CLASSES.values() if event.aggregate in t.aggregates
-}
+WRITER = {event.__name__: topic.writer for topic in EVENT_TOPICS for event in events_of(topic.aggregates)}
 SERVICE_OF = {"I": "intake", "B": "identity", "P": "payments", "N": "notifications"}
 
 
