@@ -93,12 +93,15 @@ def _chain(journal: Journal[S], head: Head, events: Sequence[Document]) -> Itera
 
 
 def _state(journal: Journal[S], head: Head, events: Sequence[Document]) -> Iterator[str]:
+    aggregate = journal.aggregate
     try:
-        state = fold(journal.aggregate, head.subject, events)
+        state = fold(aggregate, head.subject, events)
+        # Read as the journal reads it: a field that came later has its default.
+        stored = aggregate.state.model_validate(head.state) if head.schema == aggregate.schema else state
     except (Permanent, ValidationError) as error:
-        yield f"the events cannot be folded: {type(error).__name__}"
+        yield f"state or events cannot be read: {type(error).__name__}"
         return
-    if head.schema == journal.aggregate.schema and (state is None or state.model_dump(mode="json") != head.state):
+    if state is None or stored is None or state.model_dump(mode="json") != stored.model_dump(mode="json"):
         yield "the stored state is not what the events lead to"
 
 

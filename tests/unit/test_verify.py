@@ -63,6 +63,7 @@ BREAKS: dict[str, tuple[Break, set[str]]] = {
     "an event has no mac": (lambda d, _: d["events"][0].pop("mac"), {"chain"}),
     "the head has another mac": (lambda d, _: d.update(mac="0" * 64), {"chain"}),
     "the state is altered": (lambda d, _: d["state"].update(total=77), {"state"}),
+    "the state cannot be read": (lambda d, _: d["state"].update(words=7), {"state"}),
     "an event cannot be read": (
         lambda d, _: d["events"][-1].update(type="org.dossierbus.identity.dreamt.v1"),
         {"chain", "state"},
@@ -95,6 +96,15 @@ async def test_a_journal_of_an_older_schema_is_whole(journal: Journal[Tally], st
     store.documents["d1"]["state"] = {"old": True}
     newer = journal_of(store, aggregate=replace(TALLY, schema=2))
     assert await verify(newer, "d1") == []
+
+
+async def test_a_field_that_came_later_is_no_finding(journal: Journal[Tally], store: MemoryJournalStore) -> None:
+    """A stored state without a field that has a default is read with it, as the journal itself does."""
+    await journal.record("d3", add(OPENED), command("k"), creates=True)
+    del store.documents["d3"]["state"]["total"]
+    assert await verify(journal, "d3") == []
+    del store.documents["d1"]["state"]["total"]
+    assert [finding.rule for finding in await verify(journal, "d1")] == ["state"]
 
 
 async def test_what_is_written_meanwhile_is_no_finding(journal: Journal[Tally], store: MemoryJournalStore) -> None:
