@@ -85,12 +85,12 @@ class Relay:
         before = timestamp(self.environment.now() - SWEEP_AGE)
         subjects = await self.journal.store.pending(before, limit)
         record_relay_backlog(self.journal.aggregate.name, len(subjects))
-        return await self._publish([await self._stored(subject) for subject in subjects])
+        return await self._publish(await asyncio.gather(*(self._stored(subject) for subject in subjects)))
 
     async def _publish_offered(self) -> None:
         group = [self._offered.popitem(last=False) for _ in range(min(LARGEST_GROUP, len(self._offered)))]
         try:
-            await self._publish([await self._contiguous(subject, *offer) for subject, offer in group])
+            await self._publish(await asyncio.gather(*(self._contiguous(subject, *offer) for subject, offer in group)))
         except Transient as error:
             log.warning("relay_waits", extra={"reason": type(error).__name__})
 

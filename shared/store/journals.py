@@ -14,6 +14,7 @@ from shared.store.mongo import (
     Collection,
     Database,
     GroupCommit,
+    GroupRead,
     InsertOne,
     Operation,
     UpdateOne,
@@ -32,13 +33,12 @@ class MongoJournalStore:
         self._journals = journals
         self._segments = segments
         self._writes = GroupCommit(journals)
+        self._heads = GroupRead(self._find_heads)
+        self._bodies = GroupRead(self._find_bodies)
 
     async def load(self, subject: str, cause: str | None = None) -> Head | None:
         """Return the head, with the events already recorded for this cause."""
-        projection: dict[str, Any] = dict.fromkeys(_HEAD, 1)
-        projection["events"] = {"$elemMatch": {"cause": cause}} if cause else {"$slice": 0}
-        with translated():
-            document = await self._journals.find_one({"_id": subject}, projection)
+        document = await self._heads.get(subject, cause)
         if document is None:
             return None
         matched = await self._matched(document, cause) if cause else []
@@ -50,12 +50,12 @@ class MongoJournalStore:
 
     async def events(self, subject: str, after: int = 0) -> list[Document]:
         """Return the stored events with a greater sequence, in order, sealed segments included."""
-        with translated():
-            document = await self._journals.find_one({"_id": subject}, {"events": 1, "sealed": 1})
-            if document is None:
-                return []
-            found: dict[int, Document] = {event["seq"]: event for event in document["events"]}
-            if document.get("sealed", 0) > after:
+        document = await self._bodies.get(subject)
+        if document is None:
+            return []
+        found: dict[int, Document] = {event["seq"]: event for event in document["events"]}
+        if document.get("sealed", 0) > after:
+            with translated():
                 async for segment in self._segments.find({"subject": subject, "last": {"$gt": after}}):
                     found.update({event["seq"]: event for event in segment["events"]})
         return [found[sequence] for sequence in sorted(found) if sequence > after]
@@ -132,6 +132,22 @@ class MongoJournalStore:
             cursor = self._journals.find({**query, **bound}, dict.fromkeys(_HEAD, 1))
             ordered = cursor.sort("_id", -1 if newest_first else 1).limit(limit)
             return [_head(document, []) async for document in ordered]
+
+    async def _find_heads(self, wanted: Sequence[tuple[str, str | None]]) -> dict[str, Document]:
+        """Return heads; `events` holds one if any asked cause led to one, which `_matched` then looks at alone."""
+        causes = sorted({cause for _, cause in wanted if cause})
+        projection: dict[str, Any] = dict.fromkeys(_HEAD, 1)
+        projection["events"] = {"$elemMatch": {"cause": {"$in": causes}}} if causes else {"$slice": 0}
+        return await self._find_many([subject for subject, _ in wanted], projection)
+
+    async def _find_bodies(self, wanted: Sequence[tuple[str, str | None]]) -> dict[str, Document]:
+        return await self._find_many([subject for subject, _ in wanted], {"events": 1, "sealed": 1})
+
+    async def _find_many(self, subjects: Sequence[str], projection: Mapping[str, Any]) -> dict[str, Document]:
+        asked = list(dict.fromkeys(subjects))
+        with translated():
+            found = self._journals.find({"_id": {"$in": asked}}, projection, batch_size=len(asked) + 1)
+            return {document["_id"]: document for document in await found.to_list(None)}
 
     async def _matched(self, document: Document, cause: str | None) -> list[Document]:
         if not document.get("events") and not await self._is_sealed(document, cause):

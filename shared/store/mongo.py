@@ -4,7 +4,7 @@ Motor is imported here and nowhere else, so that its successor is one change. Kn
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -26,7 +26,7 @@ from pymongo.read_concern import ReadConcern
 
 from shared.errors import StorageUnavailable
 
-__all__ = ["ASCENDING", "GroupCommit", "InsertOne", "ReturnDocument", "UpdateOne", "connect", "translated"]
+__all__ = ["ASCENDING", "GroupCommit", "GroupRead", "InsertOne", "ReturnDocument", "UpdateOne", "connect", "translated"]
 
 Collection = AsyncIOMotorCollection[dict[str, Any]]
 Database = AsyncIOMotorDatabase[dict[str, Any]]
@@ -155,6 +155,47 @@ class GroupCommit:
         return {}
 
 
+Document = dict[str, Any]
+FindMany = Callable[[Sequence[tuple[str, str | None]]], Awaitable[Mapping[str, Document]]]
+
+
+@dataclass
+class GroupRead:
+    """Grouped reads by id: what waits while `in_flight` finds are under way shares the next one.
+
+    A find always begins after it was asked for, so that whoever asks sees every write acknowledged before. `find`
+    gets (id, detail) pairs and returns the documents by id.
+    """
+
+    find: FindMany
+    in_flight: int = 2
+    largest: int = 200
+    _waiting: "list[tuple[str, str | None, asyncio.Future[Document | None]]]" = field(default_factory=list)
+    _running: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    async def get(self, key: str, detail: str | None = None) -> Document | None:
+        """Return the document with this id, or None. It may be shared: nobody changes it. Raises what `find` does."""
+        future: asyncio.Future[Document | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((key, detail, future))
+        if len(self._running) < self.in_flight:
+            task = asyncio.create_task(self._drain())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await future
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[: self.largest], self._waiting[self.largest :]
+            try:
+                found = await self.find([(key, detail) for key, detail, _ in group])
+            except Exception as error:  # noqa: BLE001 - nobody may wait for ever
+                _fail([future for _, _, future in group], error)
+                continue
+            for key, _, future in group:
+                if not future.done():
+                    future.set_result(found.get(key))
+
+
 def _answer(future: "asyncio.Future[Written]", code: int | None) -> None:
     if future.done():
         return
@@ -168,7 +209,7 @@ def _answer(future: "asyncio.Future[Written]", code: int | None) -> None:
         future.set_exception(RuntimeError(f"MongoDB refused a write with code {code}"))
 
 
-def _fail(futures: Sequence["asyncio.Future[Written]"], error: Exception) -> None:
+def _fail(futures: Sequence["asyncio.Future[Any]"], error: Exception) -> None:
     for future in futures:
         if not future.done():
             future.set_exception(error)
