@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 
 LARGEST_GROUP: Final = 500
 REMEMBERED: Final = 20_000
-SWEEP_AGE: Final = timedelta(seconds=2)
+SWEEP_AGE: Final = timedelta(seconds=5)
+"""Younger events are left to the relay of the process that saved them: a busy machine takes seconds to publish, and
+repeating what is under way would make it busier."""
 
 
 class Publisher(Protocol):
@@ -61,6 +63,7 @@ class Relay:
     environment: Environment
     _offered: OrderedDict[str, tuple[int, tuple[Document, ...]]] = field(default_factory=OrderedDict)
     _sent: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    _sending: set[str] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def saved(self, subject: str, published: int, events: tuple[Document, ...], _work: tuple[Work, ...]) -> None:
@@ -83,16 +86,21 @@ class Relay:
     async def sweep(self, limit: int = LARGEST_GROUP) -> int:
         """Publish what a crash or an absent broker left behind; return how many aggregates were wholly published."""
         before = timestamp(self.environment.now() - SWEEP_AGE)
-        subjects = await self.journal.store.pending(before, limit)
-        record_relay_backlog(self.journal.aggregate.name, len(subjects))
+        pending = await self.journal.store.pending(before, limit)
+        record_relay_backlog(self.journal.aggregate.name, len(pending))
+        # What this process is about to send anyway would only be repeated.
+        subjects = [subject for subject in pending if subject not in self._offered and subject not in self._sending]
         return await self._publish(await asyncio.gather(*(self._stored(subject) for subject in subjects)))
 
     async def _publish_offered(self) -> None:
         group = [self._offered.popitem(last=False) for _ in range(min(LARGEST_GROUP, len(self._offered)))]
+        self._sending = {subject for subject, _ in group}
         try:
             await self._publish(await asyncio.gather(*(self._contiguous(subject, *offer) for subject, offer in group)))
         except Transient as error:
             log.warning("relay_waits", extra={"reason": type(error).__name__})
+        finally:
+            self._sending = set()
 
     async def _contiguous(self, subject: str, published: int, documents: tuple[Document, ...]) -> _Run:
         watermark = max(published, self._sent.get(subject, 0))

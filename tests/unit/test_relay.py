@@ -163,7 +163,6 @@ async def test_a_crash_after_saving_is_swept_up(process: Process) -> None:
 async def test_a_crash_before_the_watermark_is_swept_up(process: Process) -> None:
     """Published but not marked: the sweeper repeats and marks."""
     await process.save(count=2)
-    await process.store.load("d1")
     process.store.documents["d1"].update(published=2, pending=True)
     assert await process.another().sweep() == 1
     assert process.published() == []
@@ -196,6 +195,25 @@ async def test_what_does_not_fit_in_memory_is_swept_up(process: Process) -> None
     assert "d1" not in process.relay._offered
     process.relay._offered.clear()
     assert await process.sweep() == 1
+    assert process.published() == [1]
+
+
+async def test_the_sweeper_leaves_alone_what_is_under_way(process: Process) -> None:
+    """What this process has been offered, or is sending, is not sent a second time beside it."""
+    gate, genuine = asyncio.Event(), process.broker.publish
+
+    async def slow(messages: list[Message]) -> list[bool]:
+        await gate.wait()
+        return await genuine(messages)
+
+    process.broker.publish = slow  # type: ignore[method-assign, assignment]
+    await process.save()
+    assert await process.sweep() == 0
+    sending = asyncio.create_task(process.relay_once())
+    await asyncio.sleep(0)
+    assert await process.sweep() == 0
+    gate.set()
+    await sending
     assert process.published() == [1]
 
 
