@@ -138,7 +138,8 @@ class Dispatcher:
 
     async def _is_marked(self, dossier: str, redrive: str) -> bool:
         """Ask the store only for dossiers known to be marked: a redrive may have cleared them meanwhile."""
-        await self._load()
+        if self._loaded_for != self._assignments:
+            await self._load()
         if dossier not in self._marked:
             return False
         if await self._patiently(lambda: self.markers.marked(self.group, dossier, redrive)):

@@ -5,7 +5,7 @@ ones lie in segments of 200. With events of 0.6 to 2 KB it stays far below Mongo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, Final
 
 from shared.journal.model import KEPT_EVENTS, Change, Document, Head, Work
@@ -24,6 +24,7 @@ from shared.store.mongo import (
 
 SEGMENT_EVENTS: Final = KEPT_EVENTS
 _HEAD: Final = ("version", "head", "schema", "state", "published", "seen", "shared", "work", "mac", "sealed", "pending")
+_WORK: Final = tuple(one.name for one in fields(Work))
 
 
 class MongoJournalStore:
@@ -124,13 +125,25 @@ class MongoJournalStore:
             return [document["_id"] async for document in cursor]
 
     async def find(
-        self, query: Mapping[str, Any], *, limit: int, after: str = "", newest_first: bool = False
+        self,
+        query: Mapping[str, Any],
+        *,
+        by: str,
+        limit: int,
+        after: tuple[str, str] | None = None,
+        newest_first: bool = False,
     ) -> list[Head]:
-        """Return heads that match a query over the stored fields, paged by id."""
-        bound = {"_id": {"$lt" if newest_first else "$gt": after}} if after else {}
+        """Return heads that match a query over the stored fields, in the order of the field `by` and the id.
+
+        `after` is the pair (value of `by`, id) of the last one of the page before.
+        """
+        beyond, direction = ("$lt", -1) if newest_first else ("$gt", 1)
+        bound: dict[str, Any] = {}
+        if after is not None:
+            bound = {"$or": [{by: {beyond: after[0]}}, {by: after[0], "_id": {beyond: after[1]}}]}
         with translated():
             cursor = self._journals.find({**query, **bound}, dict.fromkeys(_HEAD, 1))
-            ordered = cursor.sort("_id", -1 if newest_first else 1).limit(limit)
+            ordered = cursor.sort([(by, direction), ("_id", direction)]).limit(limit)
             return [_head(document, []) async for document in ordered]
 
     async def _find_heads(self, wanted: Sequence[tuple[str, str | None]]) -> dict[str, Document]:
@@ -233,8 +246,12 @@ def _moved(change: Change) -> dict[str, Any]:
         # Work that is taken or postponed does not make events younger: the sweeper goes by this time.
         moved["updated_at"] = change.time
     if change.work:
-        moved["work"] = [asdict(work) for work in change.work]
+        moved["work"] = [_stored(work) for work in change.work]
     return moved
+
+
+def _stored(work: Work) -> dict[str, Any]:
+    return {name: getattr(work, name) for name in _WORK}
 
 
 def _first(change: Change) -> dict[str, Any]:
