@@ -76,7 +76,8 @@ def choose(applicant: Identified, found: Sequence[Candidate]) -> Candidate | tup
 
 
 def _words(name: str) -> tuple[str, ...]:
-    # Compose first: a "u" with a combining diaeresis is an umlaut too.
-    spelled = unicodedata.normalize("NFC", name).lower().translate(_SPELLINGS)
+    # Compose first: a "u" with a combining diaeresis is an umlaut too, and "℠" is made of capitals.
+    spelled = unicodedata.normalize("NFKC", name).lower().translate(_SPELLINGS)
     plain = "".join(sign for sign in unicodedata.normalize("NFKD", spelled) if not unicodedata.combining(sign))
-    return tuple("".join(sign if sign.isalnum() else " " for sign in plain).split())
+    # Spelled again: without its macron "ǣ" is an "æ".
+    return tuple("".join(sign if sign.isalnum() else " " for sign in plain.translate(_SPELLINGS)).split())

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.intake import domain
-from services.intake.api.counter import Counter
+from services.intake.api.counter import BY_SUBMISSION, Counter
 from services.intake.api.dossiers import DossierId
 from services.intake.api.views import DossierView
 from services.intake.state import Dossier
@@ -17,7 +17,7 @@ from shared.auth import Caller, requires
 from shared.journal import Outcome
 from shared.vault import ErasedType
 from shared.web.headers import CallerLanguage, ExpectedVersion, IdempotencyKey
-from shared.web.pages import Cursor, Limit, Page, read_cursor, write_cursor
+from shared.web.pages import Cursor, Limit, Page
 from shared.web.problems import NotFound
 
 Reviewer = Annotated[Caller, Depends(requires("caseworker", "agency"))]
@@ -70,15 +70,14 @@ def _listing(router: APIRouter, counter: Counter) -> None:
         cursor: Cursor = None,
         service: Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9-]{0,39}$")] = None,
     ) -> Page[ReviewView]:
-        """List the reviews that wait for the caller."""
+        """List the reviews that wait for the caller, the longest waiting dossier first."""
         scope = f"reviews/{_authority(caller) or 'municipality'}/{service}"
-        position = read_cursor(counter.settings.hash_key, scope, cursor)
         waiting = counter.authorities() if _authority(caller) is None else [_authority(caller)]
         query = {"state.awaiting": {"$in": waiting}, **({"state.service": service} if service else {})}
-        heads = await counter.store.find(query, limit=limit + 1, after=str(position[0]) if position else "")
+        after = counter.position(scope, cursor)
+        heads = await counter.store.find(query, by=BY_SUBMISSION, limit=limit + 1, after=after)
         found = [view for one in counter.outcomes(heads[:limit]) for view in _reviews(one.state, _authority(caller))]
-        following = len(heads) > limit
-        more = write_cursor(counter.settings.hash_key, scope, [heads[limit - 1].subject]) if following else None
+        more = counter.following(scope, heads, limit)
         return Page(items=found, next=more)
 
     @router.get("/dossiers/{dossier_id}/details")

@@ -24,6 +24,7 @@ from shared.store.files import MongoLedger, MongoTickets
 from shared.store.journals import MongoJournalStore
 from shared.vault import Vault
 from shared.web.headers import check_version
+from shared.web.pages import read_cursor, write_cursor
 from shared.web.problems import Conflict, IdempotencyKeyReused, NotFound
 
 _WHY: Final[Mapping[str, Texts]] = {
@@ -75,6 +76,9 @@ _WHY: Final[Mapping[str, Texts]] = {
 }
 
 
+BY_SUBMISSION: Final = "state.submitted_at"
+
+
 @dataclass(frozen=True)
 class Counter:
     """Everything the routes need."""
@@ -115,6 +119,18 @@ class Counter:
         who = keyed_hash(self.settings.hash_key, self.settings.tenant, caller.subject)
         content = keyed_hash(self.settings.hash_key, route, canonical(body).decode())
         return Cause.command(who[:32], key, content)
+
+    def position(self, scope: str, cursor: str | None) -> tuple[str, str] | None:
+        """Return where a list goes on. Raises `CursorInvalid`."""
+        read = read_cursor(self.settings.hash_key, scope, cursor)
+        return (str(read[0]), str(read[1])) if read else None
+
+    def following(self, scope: str, heads: Sequence[Head], limit: int) -> str | None:
+        """Return the cursor of the next page, if one more than `limit` was found."""
+        if len(heads) <= limit:
+            return None
+        last = heads[limit - 1]
+        return write_cursor(self.settings.hash_key, scope, [last.state["submitted_at"], last.subject])
 
     def outcomes(self, heads: Sequence[Head]) -> list[Outcome[Dossier]]:
         """Return the dossiers of stored heads."""
