@@ -5,7 +5,7 @@ ones lie in segments of 200. With events of 0.6 to 2 KB it stays far below Mongo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, Final
 
 from shared.journal.model import KEPT_EVENTS, Change, Document, Head, Work
@@ -24,6 +24,7 @@ from shared.store.mongo import (
 
 SEGMENT_EVENTS: Final = KEPT_EVENTS
 _HEAD: Final = ("version", "head", "schema", "state", "published", "seen", "shared", "work", "mac", "sealed", "pending")
+_WORK: Final = tuple(one.name for one in fields(Work))
 
 
 class MongoJournalStore:
@@ -245,8 +246,12 @@ def _moved(change: Change) -> dict[str, Any]:
         # Work that is taken or postponed does not make events younger: the sweeper goes by this time.
         moved["updated_at"] = change.time
     if change.work:
-        moved["work"] = [asdict(work) for work in change.work]
+        moved["work"] = [_stored(work) for work in change.work]
     return moved
+
+
+def _stored(work: Work) -> dict[str, Any]:
+    return {name: getattr(work, name) for name in _WORK}
 
 
 def _first(change: Change) -> dict[str, Any]:
