@@ -75,12 +75,8 @@ def public_status(dossier: Dossier) -> PublicStatus:
         return _IN_REVIEW
     if "delayed" in codes:
         return _DELAYED
-    advanced = any(step.done and step.kind in ("payment", "evidence") for step in dossier.steps.values())
-    return _IN_PROGRESS if advanced or _was_reviewed(dossier) else _RECEIVED
-
-
-def _was_reviewed(dossier: Dossier) -> bool:
-    return any(step.review is not None and step.review.outcome for step in dossier.steps.values())
+    # Received is told once: whoever has heard anything else since is told that it goes on.
+    return _RECEIVED if dossier.status in (None, "received") else _IN_PROGRESS
 
 
 def _of_step(dossier: Dossier, step_id: str, step: StepState) -> StatusCode | None:
