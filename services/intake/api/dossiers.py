@@ -5,14 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from services.intake import domain
-from services.intake.api.counter import BY_SUBMISSION, Counter
+from services.intake.api.counter import Counter
 from services.intake.api.views import DossierView, TimelineEntry, timeline_entry
 from services.intake.submission import PURPOSES, Submission, accept, check_submission
 from shared.auth import Caller, requires
+from shared.errors import KeyMissing
 from shared.language import texts
 from shared.web.headers import CallerLanguage, IdempotencyKey, etag
-from shared.web.pages import Cursor, Limit, Page
-from shared.web.problems import FieldProblem, Invalid
+from shared.web.pages import Cursor, Limit, Page, read_cursor, write_cursor
+from shared.web.problems import FieldProblem, Gone, Invalid
 
 Citizen = Annotated[Caller, Depends(requires("citizen"))]
 DossierId = Annotated[str, Path(pattern=r"^[0-9a-z]{26}$", description="Id of a dossier.")]
@@ -46,7 +47,11 @@ def _submitting(router: APIRouter, counter: Counter) -> None:
         check_submission(service, body, caller, counter.environment.now())
         dossier_id = counter.new_id(caller, key)
         keys = await counter.vault.create(dossier_id, PURPOSES)
-        accepted = await accept(service, body, caller, counter.people, keys)
+        try:
+            accepted = await accept(service, body, caller, counter.people, keys)
+        except KeyMissing:
+            # The same key again, after the dossier that it made was erased.
+            raise Gone from None
         outcome = await counter.command(
             dossier_id,
             domain.submit(accepted.submitted, accepted.consents),
@@ -63,15 +68,14 @@ def _looking(router: APIRouter, counter: Counter) -> None:
     async def my_dossiers(
         caller: Citizen, language: CallerLanguage, limit: Limit = 20, cursor: Cursor = None
     ) -> Page[DossierView]:
-        """List the caller's dossiers, newest first."""
+        """List the caller's dossiers."""
         applicant = await counter.people.applicant(caller.subject)
         scope = f"dossiers/{applicant}"
-        after = counter.position(scope, cursor)
-        heads = await counter.store.find(
-            {"state.applicant": applicant}, by=BY_SUBMISSION, limit=limit + 1, after=after, newest_first=True
-        )
+        position = read_cursor(counter.settings.hash_key, scope, cursor)
+        after = str(position[0]) if position else ""
+        heads = await counter.store.find({"state.applicant": applicant}, limit=limit + 1, after=after)
         shown = [counter.view(outcome, language) for outcome in counter.outcomes(heads[:limit])]
-        more = counter.following(scope, heads, limit)
+        more = write_cursor(counter.settings.hash_key, scope, [shown[-1].id]) if len(heads) > limit else None
         return Page(items=shown, next=more)
 
     @router.get("/{dossier_id}")
