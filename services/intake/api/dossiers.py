@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from services.intake import domain
-from services.intake.api.counter import Counter
+from services.intake.api.counter import BY_SUBMISSION, Counter
 from services.intake.api.views import DossierView, TimelineEntry, timeline_entry
 from services.intake.submission import PURPOSES, Submission, accept, check_submission
 from shared.auth import Caller, requires
 from shared.errors import KeyMissing
 from shared.language import texts
 from shared.web.headers import CallerLanguage, IdempotencyKey, etag
-from shared.web.pages import Cursor, Limit, Page, read_cursor, write_cursor
+from shared.web.pages import Cursor, Limit, Page
 from shared.web.problems import FieldProblem, Gone, Invalid
 
 Citizen = Annotated[Caller, Depends(requires("citizen"))]
@@ -68,14 +68,15 @@ def _looking(router: APIRouter, counter: Counter) -> None:
     async def my_dossiers(
         caller: Citizen, language: CallerLanguage, limit: Limit = 20, cursor: Cursor = None
     ) -> Page[DossierView]:
-        """List the caller's dossiers."""
+        """List the caller's dossiers, newest first."""
         applicant = await counter.people.applicant(caller.subject)
         scope = f"dossiers/{applicant}"
-        position = read_cursor(counter.settings.hash_key, scope, cursor)
-        after = str(position[0]) if position else ""
-        heads = await counter.store.find({"state.applicant": applicant}, limit=limit + 1, after=after)
+        after = counter.position(scope, cursor)
+        heads = await counter.store.find(
+            {"state.applicant": applicant}, by=BY_SUBMISSION, limit=limit + 1, after=after, newest_first=True
+        )
         shown = [counter.view(outcome, language) for outcome in counter.outcomes(heads[:limit])]
-        more = write_cursor(counter.settings.hash_key, scope, [shown[-1].id]) if len(heads) > limit else None
+        more = counter.following(scope, heads, limit)
         return Page(items=shown, next=more)
 
     @router.get("/{dossier_id}")
