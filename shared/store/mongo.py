@@ -111,21 +111,27 @@ class GroupCommit:
     largest: int = 200
     _waiting: list[tuple[Operation, "asyncio.Future[Written]"]] = field(default_factory=list)
     _running: set["asyncio.Task[None]"] = field(default_factory=set)
+    _active: int = 0
 
     async def submit(self, operation: Operation) -> Written:
         """Write durably. "conflict": a duplicate key or a guard that matched nothing. Raises `StorageUnavailable`."""
         future: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
         self._waiting.append((operation, future))
-        if len(self._running) < self.in_flight:
+        if self._active < self.in_flight:
+            self._active += 1
             task = asyncio.create_task(self._drain())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return await future
 
     async def _drain(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting[: self.largest], self._waiting[self.largest :]
-            await self._write_group(group)
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[: self.largest], self._waiting[self.largest :]
+                await self._write_group(group)
+        finally:
+            # At once, not when the task is gone: who was just answered may ask again before that.
+            self._active -= 1
 
     async def _write_group(self, group: "list[tuple[Operation, asyncio.Future[Written]]]") -> None:
         try:
@@ -172,28 +178,37 @@ class GroupRead:
     largest: int = 200
     _waiting: "list[tuple[str, str | None, asyncio.Future[Document | None]]]" = field(default_factory=list)
     _running: set["asyncio.Task[None]"] = field(default_factory=set)
+    _active: int = 0
 
     async def get(self, key: str, detail: str | None = None) -> Document | None:
         """Return the document with this id, or None. It may be shared: nobody changes it. Raises what `find` does."""
         future: asyncio.Future[Document | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, detail, future))
-        if len(self._running) < self.in_flight:
+        if self._active < self.in_flight:
+            self._active += 1
             task = asyncio.create_task(self._drain())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return await future
 
     async def _drain(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting[: self.largest], self._waiting[self.largest :]
-            try:
-                found = await self.find([(key, detail) for key, detail, _ in group])
-            except Exception as error:  # noqa: BLE001 - nobody may wait for ever
-                _fail([future for _, _, future in group], error)
-                continue
-            for key, _, future in group:
-                if not future.done():
-                    future.set_result(found.get(key))
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[: self.largest], self._waiting[self.largest :]
+                await self._read_group(group)
+        finally:
+            # At once, not when the task is gone: who was just answered may ask again before that.
+            self._active -= 1
+
+    async def _read_group(self, group: "list[tuple[str, str | None, asyncio.Future[Document | None]]]") -> None:
+        try:
+            found = await self.find([(key, detail) for key, detail, _ in group])
+        except Exception as error:  # noqa: BLE001 - nobody may wait for ever
+            _fail([future for _, _, future in group], error)
+            return
+        for key, _, future in group:
+            if not future.done():
+                future.set_result(found.get(key))
 
 
 def _answer(future: "asyncio.Future[Written]", code: int | None) -> None:

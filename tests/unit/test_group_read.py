@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from shared.errors import StorageUnavailable
-from shared.store.mongo import GroupRead
+from shared.store.mongo import GroupCommit, GroupRead, InsertOne
 
 Wanted = Sequence[tuple[str, str | None]]
 
@@ -82,3 +82,26 @@ async def test_who_gives_up_does_not_disturb_the_others() -> None:
     assert await stays == {"n": 2}
     with pytest.raises(asyncio.CancelledError):
         await gone
+
+
+async def test_who_was_just_answered_can_ask_again_at_once() -> None:
+    """The reader that gave the answer has ended, though its task is not gone yet: another one is started."""
+    shelf = Shelf()
+    shelf.open.set()
+    read = GroupRead(shelf.find, in_flight=1)
+    async with asyncio.timeout(5):
+        assert await read.get("a") == {"n": 1}
+        assert await read.get("b") == {"n": 2}
+
+
+async def test_who_was_just_answered_can_write_again_at_once() -> None:
+    """The same for grouped writes."""
+
+    class Accepting:
+        async def bulk_write(self, _operations: object, *, ordered: bool) -> None:
+            assert not ordered
+
+    writes = GroupCommit(cast("Any", Accepting()), in_flight=1)
+    async with asyncio.timeout(5):
+        assert await writes.submit(InsertOne({"_id": 1})) == "written"
+        assert await writes.submit(InsertOne({"_id": 2})) == "written"
