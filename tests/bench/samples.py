@@ -61,7 +61,7 @@ def copy(sample: dict[str, Any], number: int, *, pending: bool) -> dict[str, Any
     document = {**sample, "_id": subject, "events": events}
     document["updated_at"] = timestamp(ENVIRONMENT.now() - timedelta(minutes=1))
     if not pending:
-        del document["pending"]
+        document.pop("pending", None)
         document["published"] = document["head"]
     return document
 
