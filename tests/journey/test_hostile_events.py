@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.local.journeys.audit import audit
 from deploy.local.journeys.crowd import Crowd, mixed, residents
 from deploy.local.journeys.town import Town
+from deploy.local.roles import ROLES
 from deploy.local.stack import Stack
 from shared.consumer import ORIGIN, REASON
 from shared.contracts.topics import GROUPS, dead_letter_topic
@@ -82,6 +84,23 @@ def _pids(stack: Stack) -> dict[str, int | None]:
     return {name: stack.process(name).pid for name in stack.names()}
 
 
+async def _started_anew(stack: Stack, town: Town, before: Mapping[str, int | None]) -> None:
+    """Wait until every role has noticed the emptied broker and is back."""
+    until, waiting = time.monotonic() + PATIENCE_SECONDS, set(ROLES)
+    while waiting and time.monotonic() < until:
+        await asyncio.sleep(0.5)
+        new = {name for name in waiting if _pids(stack)[name] not in (None, before[name])}
+        waiting -= {name for name in new if await _is_ready(stack, town, name)}
+    assert waiting == set()
+
+
+async def _is_ready(stack: Stack, town: Town, role: str) -> bool:
+    try:
+        return (await town.http.get(f"{stack.url(role)}/health/ready")).is_success
+    except httpx.TransportError:
+        return False
+
+
 async def test_hostile_records_are_set_aside_and_nobody_waits(stack: Stack, town: Town) -> None:
     """Each group that reads a record sets it aside with its reason, no role ends, and dossiers complete meanwhile."""
     crowd = Crowd(town, await residents(town))
@@ -108,7 +127,9 @@ async def test_hostile_records_are_set_aside_and_nobody_waits(stack: Stack, town
 
 async def test_afterwards_everything_adds_up(stack: Stack, town: Town) -> None:
     """With the topics filled anew from the journals nothing of the forgeries is left, and every count is exact."""
+    before = _pids(stack)
     await asyncio.to_thread(stack.wipe_broker)
+    await _started_anew(stack, town, before)
     crowd = Crowd(town, await residents(town))
     await crowd.play(mixed(15, seed=10))
     assert crowd.failures == []
