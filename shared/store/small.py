@@ -113,9 +113,13 @@ class MongoLeases:
         self._environment = environment
 
     async def acquire(self, name: str, holder: str, length: timedelta) -> bool:
-        """Take or prolong a lease; False while another holds it."""
+        """Take or prolong a lease; False while another holds it.
+
+        One that ends later than a new one would was taken by a clock that is ahead: nobody waits for that clock.
+        """
         now = self._environment.now()
-        free = {"_id": name, "$or": [{"holder": holder}, {"until": {"$lt": timestamp(now)}}]}
+        ends = [{"until": {"$lt": timestamp(now)}}, {"until": {"$gt": timestamp(now + length)}}]
+        free = {"_id": name, "$or": [{"holder": holder}, *ends]}
         taken = {"$set": {"holder": holder, "until": timestamp(now + length)}}
         writes = GroupCommit(self._leases)
         return await writes.submit(UpdateOne(free, taken, upsert=True)) == "written"

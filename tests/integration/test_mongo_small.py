@@ -62,6 +62,15 @@ async def test_a_lease_has_one_holder(database: Database) -> None:
     assert await leases.acquire("other", holder, MINUTE)
 
 
+async def test_a_lease_of_a_clock_that_was_ahead_is_taken_over(database: Database) -> None:
+    """Who held it with a clock two hours ahead and died keeps nobody waiting for two hours."""
+    ahead, right = FakeEnvironment(), FakeEnvironment()
+    ahead.advance(120 * MINUTE)
+    assert await MongoLeases(database, ahead).acquire("sweep", "died", MINUTE)
+    assert await MongoLeases(database, right).acquire("sweep", "next", MINUTE)
+    assert not await MongoLeases(database, right).acquire("sweep", "third", MINUTE)
+
+
 async def test_the_installation_remembers_its_cluster(database: Database) -> None:
     """None before the first start, then the last one remembered."""
     installation = MongoInstallation(database)
