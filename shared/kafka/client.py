@@ -53,17 +53,19 @@ async def admin(settings: CommonSettings) -> AsyncIterator[AIOKafkaAdminClient]:
 async def cluster_id(settings: CommonSettings) -> str:
     """Return the id the cluster gave itself when its storage was made. Raises `BrokerUnavailable`."""
     async with admin(settings) as client:
-        description: dict[str, Any] = await client.describe_cluster()
-    return str(description.get("cluster_id") or "unnamed")
+        return await _cluster_id(client)
 
 
-async def ensure_topics(settings: CommonSettings, topics: Iterable[Topic]) -> None:
+async def ensure_topics(settings: CommonSettings, topics: Iterable[Topic], cluster: str | None = None) -> None:
     """Create what is missing, if this installation creates topics, and check the partition count of all.
 
-    Raises `BrokerUnavailable` while topics are missing, `WrongPartitions` for good.
+    `cluster`: the only one to create them on. Raises `BrokerUnavailable` for another and while topics are missing,
+    `WrongPartitions` for good.
     """
     wanted = {topic.name: topic for topic in topics}
     async with admin(settings) as client:
+        if cluster not in (None, await _cluster_id(client)):
+            raise BrokerUnavailable("another broker stands in its place")
         existing = await _partitions(client, wanted)
         missing = [wanted[name] for name in wanted if name not in existing]
         if missing and settings.kafka_create_topics:
@@ -75,6 +77,11 @@ async def ensure_topics(settings: CommonSettings, topics: Iterable[Topic]) -> No
     absent = sorted(set(wanted) - set(existing))
     if absent:
         raise BrokerUnavailable(f"topics missing: {', '.join(absent)}")
+
+
+async def _cluster_id(client: AIOKafkaAdminClient) -> str:
+    description: dict[str, Any] = await client.describe_cluster()
+    return str(description.get("cluster_id") or "unnamed")
 
 
 async def _partitions(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:

@@ -53,7 +53,8 @@ async def prepare(
         # Roles that still run for the old cluster must end first. Without topics they can send nothing here, where
         # their newest event would come before all older ones.
         await asyncio.sleep(HANDOVER_SECONDS)
-    await ensure_topics(settings, topics)
+    # On this cluster only: topics on one that took its place meanwhile would end that wait of the others' roles.
+    await ensure_topics(settings, topics, present)
     emptied = remembered is not None and own is not None and await _is_empty(settings, own)
     refill = remembered not in (None, present) or emptied
     if refill and (marked := sum([await store.republish() for store in stores])):
