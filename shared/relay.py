@@ -32,6 +32,8 @@ REMEMBERED: Final = 20_000
 SWEEP_AGE: Final = timedelta(seconds=5)
 """Younger events are left to the relay of the process that saved them: a busy machine takes seconds to publish, and
 repeating what is under way would make it busier."""
+DISTRUST_SECONDS: Final = 10.0
+"""How long after a relay began a writer's watermark may be from before a refill; a save takes less."""
 
 
 class Publisher(Protocol):
@@ -65,6 +67,7 @@ class Relay:
     _sent: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _sending: set[str] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _trusts_from: float = 0.0
 
     def saved(self, subject: str, published: int, events: tuple[Document, ...], _work: tuple[Work, ...]) -> None:
         """Note saved events; what no longer fits in memory is left to the sweeper."""
@@ -77,6 +80,7 @@ class Relay:
 
     async def run(self) -> None:
         """Publish what is offered, for ever; everything offered meanwhile goes with the next group."""
+        self._trusts_from = asyncio.get_running_loop().time() + DISTRUST_SECONDS
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -103,6 +107,9 @@ class Relay:
             self._sending = set()
 
     async def _contiguous(self, subject: str, published: int, documents: tuple[Document, ...]) -> _Run:
+        if asyncio.get_running_loop().time() < self._trusts_from:
+            # To a broker that came back empty it would send the newest event before all older ones.
+            return await self._stored(subject)
         watermark = max(published, self._sent.get(subject, 0))
         new = tuple(sorted((d for d in documents if d["seq"] > watermark), key=lambda d: d["seq"]))
         if new and [d["seq"] for d in new] == list(range(watermark + 1, watermark + 1 + len(new))):
