@@ -37,6 +37,8 @@ class ManagedProcess:
 
     launch: Launch
     state_directory: Path
+    wanted: bool = field(default=False, init=False)
+    """Whether it should run: between `start` and `stop` a process that ends has ended by itself."""
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -78,6 +80,7 @@ class ManagedProcess:
             except OSError as error:
                 raise LocalError(f"{self.launch.name} could not be started: {error}.") from error
         _write_pid_file(self.pid_file, self._process.pid)
+        self.wanted = True
 
     def wait_ready(self) -> None:
         """Return once the process says it is ready. Raises LocalError with the end of its log when it does not."""
@@ -103,6 +106,7 @@ class ManagedProcess:
 
     def stop(self) -> None:
         """End the process: SIGTERM, then SIGKILL after `stop_seconds`; remove the pid file."""
+        self.wanted = False
         if self._process and self._process.poll() is None:
             _signal_group(self._process.pid, signal.SIGCONT)
             _signal_group(self._process.pid, signal.SIGTERM)

@@ -59,8 +59,11 @@ class Supervisor:
                 self._look_at(name)
 
     def _look_at(self, name: str) -> None:
-        exit_code = self._stack.process(name).exit_code
-        if exit_code is None:
+        process = self._stack.process(name)
+        exit_code = process.exit_code
+        if exit_code is None or not process.wanted:
+            # It runs, or somebody stops and starts it on purpose: two would start it twice.
+            self._due.pop(name, None)
             return
         if name not in self._due:
             self._crashes[name], pause = next_crash(self._crashes.get(name, Crashes()), exit_code, self._clock())

@@ -4,12 +4,17 @@ Topics of agencies are not among them: intake makes those when an agency is know
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from shared.contracts.topics import all_topics
+from shared.errors import BrokerUnavailable
 from shared.kafka.client import ensure_topics
 from shared.settings import CommonSettings
+
+PATIENCE_SECONDS = 30.0
+POLL_SECONDS = 0.2
 
 
 def create(environment: Mapping[str, str]) -> None:
@@ -20,4 +25,18 @@ def create(environment: Mapping[str, str]) -> None:
     )
     # A thread of its own: the caller may already be inside an event loop.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        pool.submit(asyncio.run, ensure_topics(settings, all_topics(()))).result()
+        pool.submit(asyncio.run, _create(settings)).result()
+
+
+async def _create(settings: CommonSettings) -> None:
+    """Ask until the broker shows what it was told to create: its answer comes before its metadata do."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            await ensure_topics(settings, all_topics(()))
+        except BrokerUnavailable:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(POLL_SECONDS)
+        else:
+            return

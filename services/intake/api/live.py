@@ -19,7 +19,6 @@ from services.intake.api.counter import Counter
 from services.intake.api.dossiers import Citizen, DossierId
 from services.intake.api.views import timeline_entry
 from shared.auth import public
-from shared.contracts.dossier import DossierClosed
 from shared.contracts.status import Language
 from shared.errors import StorageUnavailable
 from shared.store.changes import Changes
@@ -111,7 +110,7 @@ async def _news(counter: Counter, dossier_id: str, after: int, language: Languag
     last = news[-1]
     texts = [_event("timeline", one.sequence, timeline_entry(one)) for one in news]
     status = _event("status", last.sequence, counter.view(found, language))
-    return _News(b"".join([*texts, status]), last.sequence, isinstance(last.event, DossierClosed))
+    return _News(b"".join([*texts, status]), last.sequence, found.state.ending is not None)
 
 
 def _event(kind: str, sequence: int, data: BaseModel) -> bytes:
