@@ -23,7 +23,9 @@ async def open_dossiers(bus: Bus[IntakeSettings]) -> tuple[Journal[Dossier], Des
     """Open the dossiers' journals and what their work needs."""
     services = load_catalogue(bus.settings.catalogue)
     agencies = {agency for service in services.values() for agency in service.agencies()}
-    bus.topics = tuple(Topic(agency_topic(agency), "intake", (f"agency:{agency}",), ("agency",)) for agency in sorted(agencies))
+    bus.topics = tuple(
+        Topic(agency_topic(agency), "intake", (f"agency:{agency}",), ("agency",)) for agency in sorted(agencies)
+    )
     settings = bus.settings
     aggregate = dossier_aggregate(services, public_url=settings.public_url, deadline_scale=settings.deadline_scale)
     journal = await bus.journal(aggregate, "dossiers", lookups=("state.applicant", "state.awaiting"))
