@@ -50,6 +50,11 @@ COMMANDS: dict[str, Command] = {
         "logs <role> [-f]", "Show the end of a process's log, -f follows it.", "deploy.local.tools.logs", False
     ),
     "bench": Command("bench [arguments]", "Measure throughput and latency.", "deploy.local.tools.bench"),
+    "simulate": Command(
+        "simulate [--seeds N] [--seed S] [--json] [--log]",
+        "Run the whole system in one process on virtual time with seeded faults; tell a failing seed's shortest story.",
+        "deploy.local.tools.simulate",
+    ),
     "run": Command(
         "run [--as ROLE] <command …>",
         "Run a command inside the environment, with --as also with a role's settings.",

@@ -3,9 +3,9 @@
 It keeps what Kafka promises and no more. Knows no event; the clients are in `kafka`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from aiokafka.errors import (
     CommitFailedError,
@@ -19,6 +19,7 @@ from tests.simulation.scheduler import Process
 from tests.simulation.wires import Server, Wires
 
 Place = tuple[str, int]
+T = TypeVar("T")
 
 SESSION_SECONDS: Final = 4.0
 
@@ -68,10 +69,26 @@ class SimBroker:
         self.server = Server("broker", self.wires, KafkaConnectionError)
         self.random = self.wires.stream("broker choices")
 
+    async def ask(self, carry_out: Callable[[], T]) -> T:
+        """Have a request carried out by the broker it was sent to; the one that replaced it never hears of it."""
+        cluster = self.cluster
+
+        def arrive() -> T:
+            if self.cluster != cluster:
+                raise KafkaConnectionError("closed")
+            return carry_out()
+
+        return await self.server.ask(arrive)
+
     def create(self, topic: str, partitions: int) -> None:
-        """Make a topic unless it exists."""
-        for number in range(partitions):
-            self.logs.setdefault((topic, number), [])
+        """Make a topic unless it exists; groups that wait for it hear of it soon."""
+        if (topic, 0) in self.logs:
+            return
+        self.wires.log.note(f"create {topic}")
+        self.logs |= {(topic, number): [] for number in range(partitions)}
+        for name, group in self.groups.items():
+            if any(topic in member.topics for member in group.members):
+                self.plan(name)
 
     def end(self, place: Place) -> int:
         """Return the offset of the next record. Raises for a partition that does not exist."""
@@ -147,7 +164,9 @@ class SimBroker:
         self.past.append(self.logs)
         self.cluster += 1
         members = [(name, member) for name, group in self.groups.items() for member in group.members]
-        self.logs, self.groups, self.appended = {}, {}, set()
+        # Generations go on, so that the members' own count stays behind.
+        self.groups = {name: Group(generation=group.generation) for name, group in self.groups.items()}
+        self.logs, self.appended = {}, set()
         for name, member in members:
             self._rejoin_when_awake(name, member)
 
@@ -169,7 +188,8 @@ class SimBroker:
         assigned: list[set[Place]] = [set() for _ in group.members]
         for number in range(self.partitions if group.members else 0):
             index = (number + shift) % len(group.members)
-            assigned[index] |= {(topic, number) for topic in group.members[index].topics}
+            places = {(topic, number) for topic in group.members[index].topics}
+            assigned[index] |= places & self.logs.keys()
         self.wires.log.note(f"assign {name} generation {group.generation}: {[len(places) for places in assigned]}")
         for member, places in zip(group.members, assigned, strict=True):
             member.offer(group.generation, places)

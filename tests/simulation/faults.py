@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from tests.simulation.broker import Place, SimBroker
-from tests.simulation.people import People, Plan
-from tests.simulation.processes import Fleet, Parts, Running
+from tests.simulation.people import People
+from tests.simulation.plans import Plan
+from tests.simulation.processes import Fleet, Running
 from tests.simulation.wires import Server
+from tests.simulation.wiring import Parts
 
 T = TypeVar("T")
 
-BUSY_SECONDS: Final = 35.0
+BUSY_SECONDS: Final = 30.0
 """Faults begin within this time, while dossiers are under way."""
 
 SERVERS: Final = ("intake", "identity", "payments", "notifications", "analytics", "vault")
@@ -52,7 +54,7 @@ def scenario(seed: int) -> Scenario:
     names = ("intake-api", "intake-worker", "identity-worker", "identity-reuse", "payments-api", "payments-worker")
     replicas = {name: 1 + (draw.random() < 0.25) for name in (*names, "notifications-worker", "analytics-worker")}
     plans = tuple(_plan(draw, number) for number in range(draw.randint(1, 4)))
-    count = 0 if draw.random() < 1 / 12 else draw.randint(2, 12)
+    count = 0 if draw.random() < 1 / 12 else draw.randint(2, 14)
     injections = sorted((_injection(draw, replicas) for _ in range(count)), key=lambda one: one.at)
     return Scenario(draw.randint(1, 4), draw.random() < 0.7, replicas, plans, tuple(injections))
 
@@ -75,15 +77,17 @@ ENDINGS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("checkout-abandoned", {"pages": ("abandon",)}),
     ("declined-and-abandoned", {"pages": ("decline", "abandon")}),
     ("two-pages", {"impatient": True}),
-    ("withdrawn", {"withdraws_after": 1, "review": "refused"}),
-    ("withdrawn-later", {"withdraws_after": 3}),
+    ("withdrawn-at-once", {"withdraws_after": 0}),
+    ("withdrawn", {"withdraws_after": 1}),
+    ("withdrawn-in-mid-way", {"withdraws_after": 2, "consents": False}),
+    ("withdrawn-after-paying", {"withdraws_after": 3}),
     ("deadline-missed", {"passive": True}),
 )
 
 
 def _plan(draw: random.Random, number: int) -> Plan:
     ending, changes = draw.choice(ENDINGS)
-    start, twice = draw.random() * 15, draw.random() < 0.15
+    start, twice = 1 + draw.random() * 18, draw.random() < 0.15
     return Plan(number, ending, start=start, twice=twice, **{"service": "residence-certificate", **changes})
 
 
@@ -92,7 +96,7 @@ def _injection(draw: random.Random, replicas: dict[str, int]) -> Injection:
     places = [f"{name}-{number}" for name, count in replicas.items() for number in range(count)]
     targets = _TARGETS.get(KIND_TARGETS.get(kind, ""), places)
     return Injection(
-        at=draw.random() * BUSY_SECONDS,
+        at=1 + draw.random() * BUSY_SECONDS,
         kind=kind,
         target=draw.choice(targets) if kind in KIND_TARGETS else "",
         length=0.2 + draw.random() ** 2 * 20,

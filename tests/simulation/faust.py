@@ -1,4 +1,4 @@
-"""Stands for Faust under the analytics worker: a table with a changelog, recovery, overlap, commits after the changelog.
+"""Stands for Faust under the analytics worker: a table with changelog, recovery, overlap, commits after the changelog.
 
 The records, the merging, the totals and what happens around each event are the product's; only Faust itself is not.
 """
@@ -18,7 +18,8 @@ from services.analytics.stream import CHANGELOG, GROUP, SOURCES, DossierTable
 from shared.contracts.envelope import Message
 from shared.kafka.client import partition_of
 from shared.settings import CommonSettings
-from tests.simulation.kafka import SimConsumer, SimProducer
+from tests.simulation.consumer import SimConsumer
+from tests.simulation.kafka import SimProducer
 
 COMMIT_SECONDS: Final = 1.0
 _PARTITION: ContextVar[int] = ContextVar("partition")
@@ -49,7 +50,7 @@ class SimTable(dict[bytes, bytes]):
         super().__setitem__(key, value)
         future = asyncio.ensure_future(self._send(key, value))
         self.unsettled.add(future)
-        future.add_done_callback(self._settled)  # type: ignore[arg-type]
+        future.add_done_callback(self._settled)  # type: ignore[misc]
 
     def on_recover(self, call: Callable[[], Awaitable[None]]) -> None:
         """Call this after each recovery."""
@@ -186,16 +187,19 @@ class SimApp:
             await self._read_changelog()
             for call in self.table.recovered:
                 await call()
-            offsets = await broker.server.ask(lambda: dict(broker.group(GROUP).offsets))
+            offsets = await broker.ask(lambda: dict(broker.group(GROUP).offsets))
         except KafkaError:
             await asyncio.sleep(0.5)
             consumer.changed = True
             return
         if consumer.generation != generation:
             return
-        sources = {TP(*place): offsets.get(place, 0) for place in sorted(consumer.assignment_)}
-        committed = {tp: offset if offset <= len(broker.logs.get(tuple(tp), ())) else 0 for tp, offset in sources.items()}
-        consumer.positions = {tuple(tp): max(0, offset - self.overlap) for tp, offset in committed.items()}
+        known = {TP(*place): offsets.get(place, 0) for place in sorted(consumer.assignment_)}
+        ends = {tp: len(broker.logs.get((tp.topic, tp.partition), ())) for tp in known}
+        committed = {tp: offset if offset <= ends[tp] else 0 for tp, offset in known.items()}
+        consumer.positions = {
+            (tp.topic, tp.partition): max(0, offset - self.overlap) for tp, offset in committed.items()
+        }
         self._stand_at(committed, generation)
         self.rebalancing = False
 
@@ -203,8 +207,8 @@ class SimApp:
         broker = self.consumer.broker
         for number in sorted({number for _, number in self.consumer.assignment_}):
             place = (CHANGELOG.name, number)
-            records = await broker.server.ask(lambda place=place: list(broker.logs.get(place, ())))  # type: ignore[misc]
-            self.table.apply_changelog_batch(records)  # type: ignore[arg-type, misc]
+            records = await broker.ask(lambda place=place: list(broker.logs.get(place, ())))  # type: ignore[misc]
+            self.table.apply_changelog_batch(records)  # type: ignore[misc]
 
     async def _recount(self) -> None:
         owned = {number for _, number in self.consumer.assignment_}

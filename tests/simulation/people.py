@@ -8,68 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.intake import domain
-from services.intake.catalogue.load import newest
 from services.intake.domain import NotPossible
 from services.intake.state import Dossier, StepState
-from services.intake.submission import PURPOSES, Submission, accept
 from services.payments.bank import Credit
 from services.payments.domain import Session, refuse_card, settle
 from services.payments.handlers import book_credits, record_notice
 from services.payments.webhooks import Notice
-from shared.auth import Caller
 from shared.errors import Transient
-from shared.identifiers import derived_id
 from shared.journal import Cause, Decide
-from tests.simulation.processes import Away, Fleet, IntakeDesk, Parts
-from tests.simulation.providers import SimProcessor
+from tests.simulation.plans import Plan, submit
+from tests.simulation.processes import Away, Fleet
+from tests.simulation.wiring import IntakeDesk, Parts
 
 HASH_KEY: Final = b"k" * 32
 PATIENCE_SECONDS: Final = 2.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one applicant will do. `pages`: what they do on each payment page in turn, at last they pay."""
-
-    number: int
-    ending: str
-    service: str
-    start: float
-    method: str = "card"
-    language: str = "de"
-    consents: bool = True
-    agrees: bool = True
-    accepts: bool = True
-    known: bool = True
-    debts: bool = False
-    pages: tuple[str, ...] = ()
-    review: str = "accepted"
-    withdraws_after: int | None = None
-    passive: bool = False
-    impatient: bool = False
-    twice: bool = False
-
-    @property
-    def name(self) -> str:
-        """The family name under which the register may know the person."""
-        return f"Muster{'abcdefghijklmnopqrstuvwxyz'[self.number]}"
-
-    @property
-    def caller(self) -> Caller:
-        """The signed-in applicant."""
-        return Caller(f"applicant-{self.number}", frozenset({"citizen"}), 4)
-
-    @property
-    def dossier(self) -> str:
-        """The id that the dossier will have."""
-        return derived_id(HASH_KEY, "emmen", self.caller.subject, "submit")
-
-
-FORMS: Final[dict[str, tuple[dict[str, Any], str | None]]] = {
-    "residence-certificate": ({"purpose": "bank", "content": "with_move_in_date"}, "residence"),
-    "debt-register-extract": ({"purpose": "lease", "years": 3}, "debts"),
-    "payment-slips": ({"account": "fee", "count": 3, "amount_rappen": 12_500}, None),
-}
 
 
 @dataclass
@@ -107,7 +59,7 @@ class People:
         """Be an applicant until the dossier has ended, and whoever answers its reviews."""
         self._busy += 1
         await asyncio.sleep(plan.start)
-        await self._patiently(lambda: self._to_intake(lambda desk: _submit(desk, plan), twice=plan.twice))
+        await self._patiently(lambda: self._to_intake(lambda desk: submit(desk, plan), twice=plan.twice))
         self.accepted[plan.dossier] = plan
         changed = self._changed[plan.dossier] = asyncio.Event()
         applicant = Applicant(self, plan)
@@ -120,14 +72,16 @@ class People:
             self._busy += 1
         self._busy -= 1
 
-    async def command(self, plan: Plan, key: str, decide: Callable[[IntakeDesk], Decide[Dossier]]) -> None:
+    async def command(
+        self, plan: Plan, key: str, decide: Callable[[IntakeDesk], Decide[Dossier]], hesitates: float = 4.0
+    ) -> None:
         """Send a command until it is answered; a refusal is an answer."""
         cause = Cause.command(plan.caller.subject, key, "body")
 
         async def save(desk: IntakeDesk) -> None:
             await desk.dossiers.record(plan.dossier, decide(desk), cause)
 
-        await asyncio.sleep(self._random.random() * 1.5)
+        await asyncio.sleep(self._random.random() * hesitates)
         try:
             await self._patiently(lambda: self._to_intake(save, twice=plan.twice))
         except NotPossible as refusal:
@@ -150,9 +104,11 @@ class People:
         decide = refuse_card(session.declined) if session.declined else settle(session)
         notice = Notice(f"evt_{number}", payment, decide)
         for _ in range(1 + (self._random.random() < faults.get("doubled", 0.0))):
-            loop = self.parts.wires.loop
             delay = self._random.random() * (0.3 + faults.get("late", 0.0))
-            self.parts.wires.later(delay, lambda: loop.create_task(self._deliver(notice, kind)) and None)
+            self.parts.wires.later(delay, lambda: self._send(notice, kind))
+
+    def _send(self, notice: Notice, kind: str) -> None:
+        self.parts.wires.loop.create_task(self._deliver(notice, kind))
 
     async def _deliver(self, notice: Notice, kind: str) -> None:
         self._busy += 1
@@ -206,7 +162,7 @@ class Applicant:
             self.statuses.add(dossier.status_event)
         plan = self.plan
         if plan.withdraws_after is not None and len(self.statuses) > plan.withdraws_after and self._first("withdraw"):
-            await self.people.command(plan, "withdraw", lambda _desk: domain.withdraw())
+            await self.people.command(plan, "withdraw", lambda _desk: domain.withdraw(), hesitates=0.5)
             return True
         for step_id, step in dossier.steps.items():
             if not step.done and await self._step(dossier, step_id, step):
@@ -280,23 +236,3 @@ def _service(desk: IntakeDesk) -> Callable[[Dossier], Any]:
 def _fee(people: People, dossier: Dossier) -> int:
     amounts = {"residence-certificate": 1000, "debt-register-extract": 1800}
     return amounts[dossier.service]
-
-
-async def _submit(desk: IntakeDesk, plan: Plan) -> None:
-    """Hand in, as the portal's route does."""
-    form, evidence = FORMS[plan.service]
-    body = Submission.model_validate(
-        {
-            "service": plan.service,
-            "language": plan.language,
-            "person": {"official_name": plan.name, "first_name": "Lea", "date_of_birth": "1990-05-17"},
-            "contact": {"email": f"lea.{plan.number}@example.ch"},
-            "form": form,
-            "consents": [evidence] if evidence and plan.consents else [],
-            "payment_method": plan.method if evidence else None,
-        }
-    )
-    keys = await desk.vault.create(plan.dossier, PURPOSES)
-    accepted = await accept(newest(desk.catalogue)[plan.service], body, plan.caller, desk.people, keys)
-    decide = domain.submit(accepted.submitted, accepted.consents)
-    await desk.dossiers.record(plan.dossier, decide, Cause.command(plan.caller.subject, "submit", "body"), creates=True)

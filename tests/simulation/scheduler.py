@@ -21,7 +21,7 @@ LONGEST_RUN: Final = 3_000_000
 """Steps after which a run is said never to come to rest."""
 
 
-class Livelock(Exception):
+class Endless(Exception):  # noqa: N818 - what a run is
     """The run took more steps than any honest one."""
 
 
@@ -75,26 +75,32 @@ class SimLoop(asyncio.BaseEventLoop):
         """Return virtual seconds since the run began."""
         return self._now
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
         """Append a step to its process's queue; a dead process takes none."""
         handle = events.Handle(callback, args, self, context)
         self._enqueue(handle)
         return handle
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> asyncio.TimerHandle:
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         """Set a timer."""
         handle = events.TimerHandle(when, callback, args, self, context)
         self._numbered += 1
         heapq.heappush(self._timers, (when, self._numbered, handle))
         return handle
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Set a timer."""
         return self.call_at(self._now + max(0.0, delay), callback, *args, context=context)
 
-    def run_in_executor(self, _executor: Any, func: Callable[..., T], *args: Any) -> "asyncio.Future[T]":
+    def run_in_executor(  # type: ignore[override]
+        self, _executor: Any, func: Callable[..., T], *args: Any
+    ) -> "asyncio.Future[T]":
         """Do it at once: threads would not be repeatable."""
         future: asyncio.Future[T] = self.create_future()
         future.set_result(func(*args))
@@ -171,7 +177,7 @@ class SimLoop(asyncio.BaseEventLoop):
             elif self._timers:
                 self._now = max(self._now, self._timers[0][0])
             else:
-                raise Livelock("nobody is ready and no timer is set")
+                raise Endless("nobody is ready and no timer is set")
 
     def _ring(self) -> None:
         while self._timers and self._timers[0][0] <= self._now:
@@ -192,7 +198,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self.steps += 1
         process.steps += 1
         if self.steps > LONGEST_RUN:
-            raise Livelock("the run never comes to rest")
+            raise Endless("the run never comes to rest")
         handle._run()
         if process.dies_at is not None and process.steps >= process.dies_at and process.alive:
             process.dies_at = None

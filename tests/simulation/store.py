@@ -53,7 +53,7 @@ class Inside(MemoryJournalStore):
 @dataclass
 class SimDatabase:
     """One service's database. `partial`: chance that a group is applied in part; `mistaken`: that a write made is
-    called a conflict.
+    called a conflict; `again`: events that were written into an inbox which had seen them.
     """
 
     name: str
@@ -68,6 +68,7 @@ class SimDatabase:
     keys: MemoryKeyStore = field(default_factory=MemoryKeyStore)
     cluster: str | None = None
     changed: Callable[[str], None] = lambda _subject: None
+    again: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.server = Server(f"database {self.name}", self.wires, StorageUnavailable)
@@ -122,7 +123,10 @@ class SimCollection:
         if isinstance(operation, Mark):
             at_once(self.inside.mark_published(operation.subject, operation.after, operation.sequence))
             return True
+        before = self.inside.documents.get(operation.subject)
         written = at_once(self.inside.commit(operation))
+        if written and before and operation.seen and before["seen"].get(operation.seen[0], 0) >= operation.seen[1]:
+            self.database.again.append(f"{operation.subject} took {operation.seen[0]}:{operation.seen[1]} in again")
         words = ",".join(event["type"].split(".")[-2] for event in operation.events)
         note = f"{operation.subject} v{operation.version} {words} {'written' if written else 'conflict'}"
         self.database.wires.log.note(f"{self.database.name}: {note}")
@@ -251,7 +255,7 @@ class SimLeases:
 
         def take() -> bool:
             held, until = self._database.leases.get(name, (holder, ""))
-            if held != holder and until >= timestamp(now):
+            if held != holder and timestamp(now) <= until <= timestamp(now + length):
                 return False
             self._database.leases[name] = (holder, timestamp(now + length))
             return True

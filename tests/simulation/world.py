@@ -14,16 +14,19 @@ from typing import Final
 
 from shared.contracts.topics import EVENT_TOPICS
 from shared.environment import parse_timestamp
+from shared.journal.model import Document
 from tests.simulation import kafka
+from tests.simulation.books import Books
 from tests.simulation.broker import SimBroker
 from tests.simulation.faults import BUSY_SECONDS, Faults, Scenario, scenario
-from tests.simulation.invariants import Books, violations
+from tests.simulation.invariants import violations
 from tests.simulation.people import People
-from tests.simulation.processes import Fleet, Parts, kinds, plugged
+from tests.simulation.processes import Fleet
 from tests.simulation.providers import SimMailServer, SimProcessor, SimRegister
-from tests.simulation.scheduler import Livelock, SimLoop
+from tests.simulation.scheduler import Endless, SimLoop
 from tests.simulation.store import SimDatabase
 from tests.simulation.wires import Log, Wires
+from tests.simulation.wiring import Parts, kinds, plugged
 
 DATABASES: Final = ("intake", "identity", "payments", "notifications", "analytics", "vault")
 READERS: Final = {topic.name: topic.readers for topic in EVENT_TOPICS}
@@ -83,7 +86,7 @@ class World:
         kafka.BROKER.set(self.broker)
         try:
             found = self.loop.run_until_complete(self._live())
-        except Livelock as endless:
+        except Endless as endless:
             found = [str(endless)]
         steps, seconds = self.loop.steps, self.loop.time()
         digest, lines = self.log.digest(), tuple(self.log.lines)
@@ -102,8 +105,7 @@ class World:
         for injection in self.scenario.injections:
             self.faults.plan(injection)
         last = max((one.at + one.length for one in self.scenario.injections), default=0.0)
-        while self.loop.time() < last and self.loop.time() < BUSY_SECONDS + 12:
-            await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(min(last, BUSY_SECONDS + 12))
         self.faults.heal()
         self.log.note("healed")
         rested = await self._rest()
@@ -132,11 +134,12 @@ class World:
             return "somebody acts"
         if any(place.process is None or not place.process.alive or place.process.paused for place in self.fleet.places):
             return "a process is away"
+        present = f"cluster-{self.broker.cluster}"
+        if any(database.cluster != present for name, database in self.parts.databases.items() if name != "vault"):
+            return "the broker was replaced and somebody does not know"
         documents = [(one, d) for one in self._journals() for d in one.items()]
         now = self.wires.now()
-        waiting = [
-            subject for _, (subject, d) in documents if d["pending"] and parse_timestamp(d["updated_at"]) <= now
-        ]
+        waiting = [subject for _, (subject, d) in documents if d["pending"] and parse_timestamp(d["updated_at"]) <= now]
         if waiting:
             return f"unpublished {waiting[:3]}"
         due = [work["id"] for _, (_, d) in documents for work in d["work"] if parse_timestamp(work["due_at"]) <= now]
@@ -165,7 +168,7 @@ class World:
             self.wires.jump += ahead.total_seconds()
             self.log.note(f"clock moves {ahead.total_seconds():.1f} s")
 
-    def _journals(self) -> list[dict[str, dict[str, object]]]:
+    def _journals(self) -> list[dict[str, Document]]:
         databases = self.parts.databases.values()
         return [inside.documents for database in databases for inside in database.collections.values()]
 
