@@ -67,6 +67,14 @@ class Address(Shape):
     country: str
 
 
+class Registered(Shape):
+    """The person as the register writes them, for documents: never as somebody typed the name."""
+
+    official_name: str
+    first_name: str
+    date_of_birth: str
+
+
 class Municipality(Shape):
     """eCH-0007; the id is the BFS number."""
 
@@ -79,6 +87,7 @@ class ResidenceRecord(Shape):
     """The evidence `residence_record`: where a person lives since when, civil status (eCH-0011), household."""
 
     local_person_id: str
+    person: Registered
     municipality: Municipality
     address: Address
     since: str
@@ -104,6 +113,7 @@ class DebtEntries(Shape):
     """The evidence `debt_entries`: all entries of a person and the debtor's address; an empty list is clean."""
 
     local_person_id: str
+    person: Registered
     address: Address
     entries: tuple[DebtEntry, ...]
     as_of: str

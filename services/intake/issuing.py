@@ -26,7 +26,6 @@ def document_facts(
         **common,
         "issuer": _issuer(service, dossier, settings),
         "verification": {"url": f"{settings.public_url}/v1/documents", "document_number": reference(dossier.id)},
-        "person": _person(opened["person"]),
     }
     return {**facts, **(_residence(opened) if kind == "residence-certificate" else _debts(opened, now))}
 
@@ -43,11 +42,12 @@ def reference(dossier_id: str) -> str:
     return f"{dossier_id[:4]}-{dossier_id[4:8]}".upper()
 
 
-def _person(person: Opened) -> dict[str, Any]:
+def _person(register: Opened) -> dict[str, Any]:
+    """Return the person as the register writes them: a certificate never repeats what was typed."""
     return {
-        "first_name": person["first_name"],
-        "family_name": person["official_name"],
-        "birth_date": person["date_of_birth"],
+        "first_name": register["firstName"],
+        "family_name": register["officialName"],
+        "birth_date": register["dateOfBirth"],
     }
 
 
@@ -86,6 +86,7 @@ def _address(register: Opened) -> dict[str, Any]:
 def _residence(opened: Opened) -> dict[str, Any]:
     record = opened["evidence"]["residence"]
     return {
+        "person": _person(record["person"]),
         "address": _address(record["address"]),
         "since": record["since"],
         "content": opened["form"]["content"],
@@ -97,9 +98,11 @@ def _debts(opened: Opened, now: datetime) -> dict[str, Any]:
     today = now.astimezone(ZURICH).date()
     years = opened["form"]["years"]
     since = today - timedelta(days=365 * years)
-    entries = [entry for entry in opened["evidence"]["debts"]["entries"] if entry["date"] >= since.isoformat()]
+    record = opened["evidence"]["debts"]
+    entries = [entry for entry in record["entries"] if entry["date"] >= since.isoformat()]
     return {
-        "address": _address(opened["evidence"]["debts"]["address"]),
+        "person": _person(record["person"]),
+        "address": _address(record["address"]),
         "period_from": since.isoformat(),
         "period_to": today.isoformat(),
         "as_of": today.isoformat(),

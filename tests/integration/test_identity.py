@@ -98,7 +98,7 @@ async def test_residence_record_is_fetched(town: Town) -> None:
     events = await town.told(town.evidence, subject)
     assert words(events) == ["evidence_fetch_opened", "evidence_fetched"]
     fetched = events[1].model_dump()
-    assert (fetched["source"], fetched["fields"]) == ("residents_register", 19)
+    assert (fetched["source"], fetched["fields"]) == ("residents_register", 22)
     record = (await town.vault.open(DOSSIER)).unseal("evidence", fetched["evidence"])
     assert isinstance(record, dict)
     assert record["address"] == {

@@ -19,9 +19,11 @@ from shared.errors import ProviderUnavailable
 from tests.simulation.wires import Server, Wires
 
 ADDRESS: Final = {"street": "Lindenweg", "houseNumber": "7", "swissZipCode": 6020, "town": "Emmen", "country": "CH"}
+PERSON: Final = {"officialName": "Muster", "firstName": "Lea", "dateOfBirth": "1988-04-12"}
 RESIDENCE: Final = ResidenceRecord.model_validate(
     {
         "localPersonId": "0",
+        "person": PERSON,
         "municipality": {"municipalityId": 1024, "municipalityName": "Emmen", "cantonAbbreviation": "LU"},
         "address": ADDRESS,
         "since": "2019-04-01",
@@ -33,7 +35,7 @@ RESIDENCE: Final = ResidenceRecord.model_validate(
 )
 DEBT: Final = {"date": "2025-06-03", "creditor_category": "leasing", "amount_rappen": 96_000, "state": "initiated"}
 DEBTS: Final = DebtEntries.model_validate(
-    {"localPersonId": "0", "address": ADDRESS, "entries": [DEBT], "asOf": "2026-11-02"}
+    {"localPersonId": "0", "person": PERSON, "address": ADDRESS, "entries": [DEBT], "asOf": "2026-11-02"}
 )
 LONGEST_CALL: Final = 8.0
 

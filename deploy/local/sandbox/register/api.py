@@ -84,8 +84,8 @@ def _add_register(app: FastAPI, people: tuple[Person, ...], access: list[Any], k
     async def debt_entries(local_person_id: str) -> dict[str, Any]:
         person = known(local_person_id)
         entries = [vars(debt) for debt in person.debts]
-        address = _address(person.address)
-        return {"localPersonId": local_person_id, "address": address, "entries": entries, "asOf": _now()}
+        known_as = {"localPersonId": local_person_id, "person": _named(person), "address": _address(person.address)}
+        return {**known_as, "entries": entries, "asOf": _now()}
 
 
 def _identification(person: Person) -> dict[str, Any]:
@@ -101,9 +101,18 @@ def _identification(person: Person) -> dict[str, Any]:
     }
 
 
+def _named(person: Person) -> dict[str, str]:
+    return {
+        "officialName": person.official_name,
+        "firstName": person.first_name,
+        "dateOfBirth": person.date_of_birth,
+    }
+
+
 def _residence(person: Person) -> dict[str, Any]:
     return {
         "localPersonId": person.local_person_id,
+        "person": _named(person),
         "municipality": MUNICIPALITY,
         "address": _address(person.address),
         "since": person.since,
