@@ -7,6 +7,8 @@ Every event is a CloudEvent in binary mode: attributes are headers that begin wi
 the agency's own `ce_sequence` counts 1, 2, 3… without a gap; an event that comes again has a number that was seen.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
