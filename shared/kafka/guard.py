@@ -22,6 +22,7 @@ from shared.settings import CommonSettings
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 5.0
+LOOK_SECONDS = 5.0
 HANDOVER_SECONDS = 2.5 * WATCH_SECONDS
 
 
@@ -83,10 +84,12 @@ async def watch(settings: CommonSettings, started_with: str, own: str | None, en
 async def _is_empty(settings: CommonSettings, topic: str) -> bool:
     """Return whether no record was ever written to a topic."""
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers)
+    parts = [TopicPartition(topic, number) for number in range(settings.kafka_partitions)]
     try:
-        await consumer.start()
-        parts = [TopicPartition(topic, number) for number in range(settings.kafka_partitions)]
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(parts)
+        # Asked of a broker that lost the topic meanwhile, the client would look for it for 40 seconds.
+        async with asyncio.timeout(LOOK_SECONDS):
+            await consumer.start()
+            ends: dict[TopicPartition, int] = await consumer.end_offsets(parts)
     except (KafkaError, OSError) as error:
         raise BrokerUnavailable(type(error).__name__) from error
     finally:
