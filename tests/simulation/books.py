@@ -13,9 +13,9 @@ from shared.contracts.event import Event
 from shared.journal import Aggregate, Recorded
 from shared.journal.model import Document
 from shared.relay import dossier_of
-from tests.simulation.faults import Scenario
 from tests.simulation.people import People
 from tests.simulation.processes import Fleet
+from tests.simulation.scenario import Scenario
 from tests.simulation.wiring import SCALE, Parts, catalogue
 
 PLACES: Final = (

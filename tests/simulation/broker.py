@@ -145,6 +145,8 @@ class SimBroker:
         group = self.group(name)
         if member not in group.members or member.generation != group.generation:
             raise CommitFailedError
+        for place in offsets:
+            self.end(place)
         group.offsets.update(offsets)
 
     def watch(self, process: Process) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
 
 from shared.contracts.envelope import Message
 from tests.simulation.broker import Place
@@ -42,7 +42,7 @@ class SimConsumer(Client):
     async def stop(self) -> None:
         """Leave the group."""
         await super().stop()
-        if self.group is not None and not self.broker.wires.loop.disposing:
+        if self.group is not None and not self.broker.wires.over:
             self.broker.leave(self.group, self)
 
     def offer(self, generation: int, places: set[Place]) -> None:
@@ -145,7 +145,7 @@ class SimConsumer(Client):
         while True:
             try:
                 return await self.broker.ask(lambda: self.broker.commit(group, self, wanted))
-            except KafkaConnectionError:
+            except (KafkaConnectionError, UnknownTopicOrPartitionError):
                 await asyncio.sleep(0.1)
 
     def highwater(self, part: TopicPartition) -> int | None:

@@ -1,138 +1,18 @@
-"""What goes wrong, and when: drawn from the seed before the run, so that each injection can be left out by itself."""
+"""Letting drawn injections happen to a run, and healing everything in the end. See `scenario` for which there are."""
 
-import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from dataclasses import replace
+from typing import Any, Final
 
 from tests.simulation.broker import Place, SimBroker
 from tests.simulation.people import People
-from tests.simulation.plans import Plan
 from tests.simulation.processes import Fleet, Running
+from tests.simulation.scenario import Injection
 from tests.simulation.wires import Server
 from tests.simulation.wiring import Parts
 
-T = TypeVar("T")
-
-BUSY_SECONDS: Final = 30.0
-"""Faults begin within this time, while dossiers are under way."""
-
-SERVERS: Final = ("intake", "identity", "payments", "notifications", "analytics", "vault")
-TOPICS: Final = ("intake.events", "identity.events", "payments.events", "notifications.events")
-GROUPS: Final = ("intake", "identity", "identity-reuse", "payments", "notifications", "analytics")
-
-
-@dataclass(frozen=True)
-class Injection:
-    """One thing that goes wrong at a time, for so long, to somebody, by so much."""
-
-    at: float
-    kind: str
-    target: str
-    length: float
-    amount: float
-
-    def told(self) -> str:
-        """Say it in a line."""
-        return f"{self.at:7.2f} s  {self.kind} {self.target} for {self.length:.1f} s ({self.amount:.2f})".rstrip()
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """Everything drawn from a seed: how large the installation is, who applies, what goes wrong."""
-
-    partitions: int
-    idempotent: bool
-    replicas: dict[str, int]
-    plans: tuple[Plan, ...]
-    injections: tuple[Injection, ...]
-
-
-def scenario(seed: int) -> Scenario:
-    """Draw a scenario; one in twelve goes without any fault."""
-    draw = random.Random(f"{seed}/scenario")
-    names = ("intake-api", "intake-worker", "identity-worker", "identity-reuse", "payments-api", "payments-worker")
-    replicas = {name: 1 + (draw.random() < 0.25) for name in (*names, "notifications-worker", "analytics-worker")}
-    plans = tuple(_plan(draw, number) for number in range(draw.randint(1, 4)))
-    count = 0 if draw.random() < 1 / 12 else draw.randint(2, 14)
-    injections = sorted((_injection(draw, replicas) for _ in range(count)), key=lambda one: one.at)
-    return Scenario(draw.randint(1, 4), draw.random() < 0.7, replicas, plans, tuple(injections))
-
-
-ENDINGS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("residence-by-card", {}),
-    ("residence-by-twint", {"method": "twint", "language": "fr"}),
-    ("residence-by-bill", {"method": "invoice", "language": "it"}),
-    ("bill-paid-twice", {"method": "invoice", "impatient": True}),
-    ("consent-later", {"consents": False}),
-    ("payment-slips", {"service": "payment-slips", "language": "en"}),
-    ("debts-none", {"service": "debt-register-extract"}),
-    ("debts-approved", {"service": "debt-register-extract", "debts": True, "method": "twint"}),
-    ("debts-refused", {"service": "debt-register-extract", "debts": True, "review": "refused"}),
-    ("identity-mismatch", {"known": False, "review": "refused"}),
-    ("identity-by-hand", {"known": False}),
-    ("consent-refused", {"consents": False, "agrees": False, "review": "refused"}),
-    ("evidence-rejected", {"accepts": False, "review": "refused"}),
-    ("card-declined", {"pages": ("decline",)}),
-    ("checkout-abandoned", {"pages": ("abandon",)}),
-    ("declined-and-abandoned", {"pages": ("decline", "abandon")}),
-    ("two-pages", {"impatient": True}),
-    ("withdrawn-at-once", {"withdraws_after": 0}),
-    ("withdrawn", {"withdraws_after": 1}),
-    ("withdrawn-in-mid-way", {"withdraws_after": 2, "consents": False}),
-    ("withdrawn-after-paying", {"withdraws_after": 3}),
-    ("deadline-missed", {"passive": True}),
-)
-
-
-def _plan(draw: random.Random, number: int) -> Plan:
-    ending, changes = draw.choice(ENDINGS)
-    start, twice = 1 + draw.random() * 18, draw.random() < 0.15
-    return Plan(number, ending, start=start, twice=twice, **{"service": "residence-certificate", **changes})
-
-
-def _injection(draw: random.Random, replicas: dict[str, int]) -> Injection:
-    kind = draw.choice(KINDS)
-    places = [f"{name}-{number}" for name, count in replicas.items() for number in range(count)]
-    targets = _TARGETS.get(KIND_TARGETS.get(kind, ""), places)
-    return Injection(
-        at=1 + draw.random() * BUSY_SECONDS,
-        kind=kind,
-        target=draw.choice(targets) if kind in KIND_TARGETS else "",
-        length=0.2 + draw.random() ** 2 * 20,
-        amount=draw.random(),
-    )
-
-
-_TARGETS: Final = {"database": SERVERS, "topic": TOPICS, "group": GROUPS, "provider": ("register", "psp", "smtp")}
-
-KIND_TARGETS: Final = {
-    "kill": "process",
-    "stop": "process",
-    "pause": "process",
-    "clock": "process",
-    "database away": "database",
-    "database loses answers": "database",
-    "database applies in part": "database",
-    "database mistakes": "database",
-    "database slow": "database",
-    "topic refuses": "topic",
-    "rebalance": "group",
-    "redelivery": "group",
-    "provider away": "provider",
-    "provider loses answers": "provider",
-    "provider slow": "provider",
-}
-KINDS: Final = (
-    *("kill",) * 6,
-    *("stop", "pause", "pause", "clock"),
-    *("database away", "database loses answers", "database loses answers", "database applies in part"),
-    *("database mistakes", "database slow"),
-    *("broker away", "broker loses answers", "topic refuses", "topic refuses", "rebalance", "redelivery", "redelivery"),
-    "broker comes back empty",
-    *("provider away", "provider loses answers", "provider loses answers", "provider slow"),
-    *("register lies", "psp lies", "webhooks fail", "mailboxes defer"),
-)
+LONGEST_PAUSE: Final = 6.0
+"""With a broker that comes back empty: who sleeps longer than the hand-over may wake up and publish to the new one."""
 
 
 class Faults:
@@ -143,9 +23,11 @@ class Faults:
         self._fleet = fleet
         self._people = people
         self._over = False
+        self._replaced = False
 
     def plan(self, injection: Injection) -> None:
         """Let an injection happen at its time."""
+        self._replaced = self._replaced or injection.kind == "broker comes back empty"
         self._parts.wires.later(injection.at, lambda: self._happen(injection))
 
     def heal(self) -> None:
@@ -210,13 +92,20 @@ class Faults:
         if place.process is not None and place.process.alive:
             place.process.dies_at = place.process.steps + 1 + int(one.amount**2 * 300)
 
+    def _storm(self, place: Running, one: Injection) -> None:
+        """Kill whoever runs there again and again."""
+        self._kill(place, one)
+        left = replace(one, length=one.length - 1.5)
+        if left.length > 0 and not self._over:
+            self._parts.wires.later(1.5, lambda: self._storm(place, left))
+
     def _stop(self, place: Running, one: Injection) -> None:
         place.stop()
 
     def _pause(self, place: Running, one: Injection) -> None:
         process = place.process
         if process is not None and process.alive and not process.paused:
-            self._parts.wires.loop.pause(process, one.length)
+            self._fleet.loop.pause(process, min(one.length, LONGEST_PAUSE) if self._replaced else one.length)
             self._parts.broker.watch(process)
 
     def _clock(self, place: Running, one: Injection) -> None:
@@ -243,8 +132,18 @@ class Faults:
             group.offsets[place] = int(offset * one.amount) if one.length > 2 else max(0, offset - 3)
         broker.plan(one.target)
 
+    def _redeliver_all(self, one: Injection) -> None:
+        broker = self._parts.broker
+        for name, group in broker.groups.items():
+            group.offsets.clear()
+            broker.plan(name)
+
     def _empty(self, one: Injection) -> None:
         broker: SimBroker = self._parts.broker
+        if any(database.cluster is None for name, database in self._parts.databases.items() if name != "vault"):
+            # A service that starts for the first time ever knows of no earlier cluster: not on the very same second.
+            self._parts.wires.later(0.5, lambda: self._happen(one))
+            return
         broker.empty()
         self._for_a_while(one, broker.server, "away", one.length < 5, False)
 
@@ -264,6 +163,7 @@ class Faults:
 
 _ON_PROCESSES: Final[dict[str, Callable[[Faults, Running, Injection], None]]] = {
     "kill": Faults._kill,
+    "storm": Faults._storm,
     "stop": Faults._stop,
     "pause": Faults._pause,
     "clock": Faults._clock,
@@ -274,6 +174,7 @@ _OTHERS: Final[dict[str, Callable[[Faults, Injection], None]]] = {
     "topic refuses": Faults._refuse,
     "rebalance": Faults._rebalance,
     "redelivery": Faults._redeliver,
+    "everything comes again": Faults._redeliver_all,
     "broker comes back empty": Faults._empty,
     "register lies": Faults._lies,
     "psp lies": Faults._lies,

@@ -78,6 +78,7 @@ class SimAdmin(Client):
     async def create_topics(self, topics: Iterable[Any]) -> None:
         """Make topics; those that exist stay."""
         self._connected()
+        self.broker.wires.log.note(f"{self.process.name} makes topics on cluster {self._cluster}")
 
         def create() -> None:
             for topic in topics:
@@ -117,7 +118,7 @@ class SimProducer(Client):
 
     async def stop(self) -> None:
         """Send what is under way, then disconnect."""
-        if self._pending and not self.broker.wires.loop.disposing:
+        if self._pending and not self.broker.wires.over:
             await asyncio.wait(list(self._pending), timeout=REQUEST_SECONDS)
         self.stopped = True
 

@@ -128,7 +128,7 @@ def call_the_provider_in_the_handler(patch: Patch) -> None:
             assert isinstance(received.event, DossierStatusChanged)
             envelope, mail = received.envelope, EmailMessage()
             mail["Message-ID"] = message_id(envelope.id, "muster.example")
-            mail["Date"] = str(asyncio.get_running_loop().time())
+            mail["Subject"] = f"as of {asyncio.get_running_loop().time()}"
             outcome: Event = MessageSent(channel="email", attempts=1)
             try:
                 await PARTS.get().mail.send(mail)

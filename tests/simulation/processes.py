@@ -10,7 +10,7 @@ from shared.kafka.client import KafkaPublisher
 from shared.runtime import Bus
 from shared.vault import Vault
 from tests.simulation import kafka
-from tests.simulation.scheduler import OUTSIDE, Process
+from tests.simulation.scheduler import OUTSIDE, Process, SimLoop
 from tests.simulation.store import SimKeyStore
 from tests.simulation.wires import SimEnvironment
 from tests.simulation.wiring import DESK, FAILED, PARTS, STOP, Kind, Parts, settings_of, wired
@@ -36,11 +36,11 @@ class Away(Exception):  # noqa: N818 - what an API is
 class Fleet:
     """All processes of the installation, kept alive like an orchestrator does."""
 
-    def __init__(self, parts: Parts, random_: random.Random) -> None:
+    def __init__(self, parts: Parts, loop: SimLoop, random_: random.Random) -> None:
         self.parts = parts
         self.crashes: list[str] = []
         self._random = random_
-        self._loop = parts.wires.loop
+        self.loop = loop
         self._settings = {name: settings_of(found, parts.broker) for name, found in wired().items()}
         self.places: list[Running] = []
         self.closing = False
@@ -67,7 +67,7 @@ class Fleet:
         context.run(DESK.set, lambda desk: setattr(place, "desk", desk))
         context.run(STOP.set, lambda ending: setattr(place, "stop", lambda: _settle(ending, 0)))
         context.run(FAILED.set, lambda error: self._failed(place, error))
-        task = self._loop.create_task(self._live(place, process), context=context)
+        task = self.loop.create_task(self._live(place, process), context=context)
         task.add_done_callback(lambda done: self._exited(place, process, done), context=OUTSIDE.context())
 
     async def call(self, role: str, use: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -78,7 +78,7 @@ class Fleet:
         place = open_[int(self._random.random() * len(open_))]
         process, desk = place.process, place.desk
         assert process is not None
-        future: asyncio.Future[Any] = self._loop.create_future()
+        future: asyncio.Future[Any] = self.loop.create_future()
         place.calls[future] = None
 
         async def handle() -> None:
@@ -90,7 +90,7 @@ class Fleet:
 
         context = process.context()
         context.run(PARTS.set, self.parts)
-        self._loop.create_task(handle(), context=context)
+        self.loop.create_task(handle(), context=context)
         try:
             async with asyncio.timeout(20):
                 return await future
@@ -114,12 +114,12 @@ class Fleet:
             await publisher.close()
 
     def _exited(self, place: Running, process: Process, done: "asyncio.Task[int]") -> None:
-        if self._loop.disposing or not process.alive:
+        if self.loop.disposing or not process.alive:
             return
         if not done.cancelled() and done.exception() is not None:
             self._failed(place, done.exception())
         self.parts.wires.log.note(f"exit {place.name}")
-        self._loop.kill(process)
+        self.loop.kill(process)
 
     def _ended(self, place: Running, process: Process) -> None:
         self.parts.wires.log.note(f"end {place.name} after {process.steps} steps")

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from shared.environment import to_milliseconds
 from shared.identifiers import crockford
-from tests.simulation.scheduler import OUTSIDE, Process, SimLoop
+from tests.simulation.scheduler import OUTSIDE, Process
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ _TIMEOUT_SECONDS: Final = 2.0
 class Log:
     """What happened, in order. Two runs are the same if their digests are."""
 
-    loop: SimLoop
+    loop: asyncio.AbstractEventLoop
     lines: list[str] = field(default_factory=list)
 
     def note(self, what: str) -> None:
@@ -42,7 +42,7 @@ class Wires:
     """Time, randomness and delays of one run. `jump` moves everybody's clock, `calm` ends all slowness."""
 
     seed: int
-    loop: SimLoop
+    loop: asyncio.AbstractEventLoop
     log: Log
     jump: float = 0.0
     calm: bool = False
@@ -50,6 +50,11 @@ class Wires:
     def __post_init__(self) -> None:
         self._delays = self.stream("delays")
         self._context = OUTSIDE.context()
+
+    @property
+    def over(self) -> bool:
+        """Whether everything was measured and only unwinds."""
+        return getattr(self.loop, "disposing", False)
 
     def stream(self, name: str) -> random.Random:
         """Return a source of randomness of its own, so that one concern does not disturb another."""
@@ -96,7 +101,7 @@ class Server:
 
     async def ask(self, carry_out: Callable[[], T], timeout: float = _TIMEOUT_SECONDS) -> T:  # noqa: ASYNC109 - a wire's
         """Have a request carried out and return its answer. Raises what it raises, or the server's `error`."""
-        if self.wires.loop.disposing:
+        if self.wires.over:
             raise asyncio.CancelledError
         future: asyncio.Future[T] = self.wires.loop.create_future()
         slow = self.slow * self._chance.random() if self.slow else 0.0

@@ -8,7 +8,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -18,11 +19,12 @@ from shared.journal.model import Document
 from tests.simulation import kafka
 from tests.simulation.books import Books
 from tests.simulation.broker import SimBroker
-from tests.simulation.faults import BUSY_SECONDS, Faults, Scenario, scenario
+from tests.simulation.faults import Faults
 from tests.simulation.invariants import violations
 from tests.simulation.people import People
 from tests.simulation.processes import Fleet
 from tests.simulation.providers import SimMailServer, SimProcessor, SimRegister
+from tests.simulation.scenario import BUSY_SECONDS, Scenario, scenario
 from tests.simulation.scheduler import Endless, SimLoop
 from tests.simulation.store import SimDatabase
 from tests.simulation.wires import Log, Wires
@@ -53,10 +55,14 @@ def run(seed: int, without: Collection[int] = (), plans: Collection[int] | None 
     drawn = scenario(seed)
     kept = tuple(one for number, one in enumerate(drawn.injections) if number not in without)
     applicants = tuple(plan for plan in drawn.plans if plans is None or plan.number in plans)
-    chosen = Scenario(drawn.partitions, drawn.idempotent, drawn.replicas, applicants, kept)
+    return live(seed, replace(drawn, plans=applicants, injections=kept))
+
+
+def live(seed: int, chosen: Scenario, *, plug: bool = True) -> Run:
+    """Run a scenario; the seed draws delays, choices and how people hesitate. `plug`: unless it is done already."""
     logging.disable(logging.CRITICAL)
     try:
-        with plugged():
+        with plugged() if plug else nullcontext():
             return World(seed, chosen).run()
     finally:
         logging.disable(logging.NOTSET)
@@ -75,7 +81,7 @@ class World:
         processor = SimProcessor(self.wires, lambda *told: self.people.notify(*told))
         register, mail = SimRegister(self.wires), SimMailServer(self.wires)
         self.parts = Parts(self.wires, self.broker, databases, register, processor, mail)
-        self.fleet = Fleet(self.parts, self.wires.stream("fleet"))
+        self.fleet = Fleet(self.parts, self.loop, self.wires.stream("fleet"))
         self.people = People(self.parts, self.fleet)
         self.faults = Faults(self.parts, self.fleet, self.people)
         databases["intake"].changed = self.people.saved
