@@ -48,7 +48,7 @@ def test_no_large_or_built_file() -> None:
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("see /work/notes", True), ("cd /work", True), ("services/intake/work.py", False), ("./work", False)],
+    [("cd /work", True), ("`/work`", True), ("services/intake/work.py", False), ("./work", False)],
 )
 def test_paths_are_told_apart(text: str, found: bool) -> None:
     """The search finds a machine's path and not a word that looks like one."""

@@ -12,7 +12,8 @@ from tests.simulation.wires import Server
 from tests.simulation.wiring import Parts
 
 LONGEST_PAUSE: Final = 6.0
-"""With a broker that comes back empty: who sleeps longer than the hand-over may wake up and publish to the new one."""
+"""With a broker that comes back empty: a known limit of the product. Whoever cannot ask for the broker's identity for
+longer than the hand-over, asleep or unanswered, may then publish its newest event to the new one before all older."""
 
 
 class Faults:
@@ -114,7 +115,8 @@ class Faults:
             self._for_a_while(one, place.process, "clock_skew", skew, 0.0)
 
     def _broker(self, one: Injection) -> None:
-        self._serve_badly(self._parts.broker.server, one)
+        length = min(one.length, LONGEST_PAUSE) if self._replaced else one.length
+        self._serve_badly(self._parts.broker.server, replace(one, length=length))
 
     def _refuse(self, one: Injection) -> None:
         broker = self._parts.broker

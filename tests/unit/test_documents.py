@@ -186,6 +186,14 @@ def test_a_certificate_says_no_more_than_was_asked_for(content: str, printed: li
     assert [fact for fact in withheld if fact in page] == []
 
 
+@pytest.mark.parametrize("kind", ["residence-certificate", "debt-register-extract"])
+def test_a_name_is_printed_and_not_read(kind: str) -> None:
+    """Signs that are markup elsewhere are letters in a document."""
+    name = "**Muster** (&) {lea}"
+    person = ISSUED["person"] | {"family_name": name}
+    assert name in words(render(kind, EXAMPLES[kind] | {"person": person}, "de"))
+
+
 def test_the_day_of_issue_is_the_day_in_zurich() -> None:
     """Half past eleven at night in UTC is already the next day at the counter."""
     assert "Emmen, 22. November 2026" in words(render("residence-certificate", RESIDENCE, "de"))
