@@ -11,6 +11,7 @@ from deploy.local.broker import WISHES
 from deploy.local.cli import CHECKOUT
 from deploy.local.tools.browser import ensure_chromium
 from deploy.local.tools.handover import hand_over
+from deploy.local.tools.watchers import ensure_prometheus
 
 KINDS = ("unit", "contract", "architecture", "integration", "journey", "simulation")
 BROKER_VARIABLE = "DOSSIERBUS_BROKER"
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     os.environ[BROKER_VARIABLE] = options.broker
     if {"integration", "journey"} & set(kinds):
         ensure_chromium()
+        ensure_prometheus()
     os.chdir(CHECKOUT)
     hand_over([sys.executable, *pytest_command(kinds, rest, CHECKOUT)])
 
