@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from opentelemetry import trace
 
-from shared.contracts.envelope import Envelope, Message
+from shared.contracts.envelope import Envelope, Message, event_id
 from shared.contracts.topics import agency_topic
 from shared.environment import Environment, timestamp
 from shared.errors import StorageUnavailable, Transient
@@ -175,12 +175,13 @@ class Relay:
             partitionkey=dossier_of(subject),
             traceparent=document["trace"],
             mac=document["mac"],
+            epoch=document.get("epoch", 0),
         )
         return envelope.message(self.journal.aggregate.topic, canonical(document["data"]))
 
     def _shared(self, subject: str, document: Document, share: Document) -> Message:
         envelope = Envelope(
-            id=f"{subject}:{share['seq']}",
+            id=event_id(subject, share["seq"], document.get("epoch", 0)),
             source=f"//dossierbus/{self.journal.tenant}/{self.journal.aggregate.service}/agency/{share['agency']}",
             type=share["type"],
             subject=subject,
@@ -190,6 +191,7 @@ class Relay:
             partitionkey=dossier_of(subject),
             traceparent=document["trace"],
             mac="",
+            epoch=document.get("epoch", 0),
         )
         return envelope.message(agency_topic(share["agency"]), canonical(share["data"]))
 

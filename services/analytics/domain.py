@@ -18,7 +18,7 @@ from shared.contracts.event import Event
 from shared.environment import parse_timestamp
 
 Part = Mapping[str, Any]
-"""What one subject has told: `n` last sequence, `k` kind, and the few fields its kind counts by."""
+"""What one subject has told: `n` last position, `k` kind, and the few fields its kind counts by."""
 
 Record = Mapping[str, Part]
 """Parts by subject, without the dossier's id that all subjects begin with; the dossier itself is ``""``."""
@@ -46,9 +46,9 @@ def apply(record: Record, envelope: Envelope, event: Event) -> Record:
         return record
     subject = envelope.subject.removeprefix(envelope.dossier)
     part = record.get(subject, {})
-    if envelope.sequence <= part.get("n", 0):
+    if envelope.position <= part.get("n", 0):
         return record
-    return {**record, subject: {**part, **step(part, envelope, event), "n": envelope.sequence}}
+    return {**record, subject: {**part, **step(part, envelope, event), "n": envelope.position}}
 
 
 def merge(one: Record, other: Record) -> Record:

@@ -15,7 +15,7 @@ Json = dict[str, Any]
 _TEXT: Final = {"type": "string", "minLength": 1}
 _HEADERS: Final[dict[str, Json]] = {
     "ce_specversion": {"type": "string", "const": "1.0"},
-    "ce_id": {**_TEXT, "description": "`<subject>:<sequence>`, unique for ever within its source."},
+    "ce_id": {**_TEXT, "description": "`<subject>:<sequence>[@<epoch>]`, unique for ever within its source."},
     "ce_source": {**_TEXT, "format": "uri-reference", "description": "`//dossierbus/<tenant>/<service>`."},
     "ce_type": {**_TEXT, "description": "`org.dossierbus.<aggregate>.<past participle>.v<N>`."},
     "ce_subject": {**_TEXT, "description": "Id of the aggregate: the dossier, or the event that asked for it."},
@@ -25,6 +25,11 @@ _HEADERS: Final[dict[str, Json]] = {
     "ce_partitionkey": {**_TEXT, "description": "The record's key: the dossier's id."},
     "ce_dataschema": {"type": "string", "format": "uri"},
     "ce_traceparent": {"type": "string", "description": "W3C Trace Context, as an attribute."},
+    "ce_epoch": {
+        "type": "string",
+        "pattern": r"^\d{1,8}$",
+        "description": "Recorded after this restore.",
+    },
     "ce_mac": {
         "type": "string",
         "pattern": "^[0-9a-f]{64}$",
@@ -33,7 +38,7 @@ _HEADERS: Final[dict[str, Json]] = {
     "traceparent": {"type": "string", "description": "W3C Trace Context, as a header of the transport."},
     "content-type": {"type": "string", "const": "application/json"},
 }
-_OPTIONAL: Final = frozenset({"ce_traceparent", "ce_mac", "traceparent"})
+_OPTIONAL: Final = frozenset({"ce_traceparent", "ce_epoch", "ce_mac", "traceparent"})
 _CLOUD_EVENT: Final[Json] = {
     "type": "object",
     "required": [name for name in _HEADERS if name not in _OPTIONAL],

@@ -2,6 +2,7 @@
 
 Attributes travel as `ce_…` headers, the value is plain JSON. `sequence` counts per subject, zero-padded as the
 CloudEvents sequence extension asks; `partitionkey` is the Kafka key; `mac` lets a reader check the journal's chain.
+`epoch` says after which restore from a backup an event was recorded: its numbers may repeat those of lost events.
 """
 
 import re
@@ -19,6 +20,8 @@ SCHEMA_BASE: Final = "https://dossierbus.org/schemas"
 _REQUIRED: Final = ("specversion", "id", "source", "type", "subject", "sequence", "time", "tenant", "partitionkey")
 MAX_VALUE_BYTES: Final = 1_000_000
 _SEQUENCE: Final = re.compile(r"[0-9]{1,10}")
+_EPOCH: Final = re.compile(r"[0-9]{1,8}")
+_SEQUENCES: Final = 10_000_000_000
 
 Headers = list[tuple[str, bytes]]
 
@@ -39,6 +42,11 @@ class Message:
     offset: int = -1
 
 
+def event_id(subject: str, sequence: int, epoch: int = 0) -> str:
+    """Return an event's id: `<subject>:<sequence>`, and `@<epoch>` for what was recorded after a restore."""
+    return f"{subject}:{sequence}@{epoch}" if epoch else f"{subject}:{sequence}"
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """The attributes of one published event."""
@@ -53,6 +61,17 @@ class Envelope:
     partitionkey: str
     traceparent: str
     mac: str
+    epoch: int = 0
+
+    @property
+    def name(self) -> str:
+        """The id without its epoch: what is made for a request is named after it, so that a repeat finds it."""
+        return self.id.partition("@")[0]
+
+    @property
+    def position(self) -> int:
+        """Where the event stands among all of its subject: a later epoch comes after every number of an earlier one."""
+        return self.epoch * _SEQUENCES + self.sequence
 
     @property
     def dossier(self) -> str:
@@ -77,6 +96,7 @@ class Envelope:
             ("dataschema", f"{SCHEMA_BASE}/{self.type}.json"),
             ("traceparent", self.traceparent),
             ("mac", self.mac),
+            ("epoch", str(self.epoch) if self.epoch else ""),
         )
         headers: Headers = [(f"ce_{name}", value.encode()) for name, value in attributes if value]
         headers.append(("content-type", b"application/json"))
@@ -120,6 +140,8 @@ def _envelope(found: Mapping[str, str], key: bytes | None) -> Envelope:
         raise Undecodable(f"attributes missing: {', '.join(missing)}")
     if found["specversion"] != "1.0" or not _SEQUENCE.fullmatch(found["sequence"]) or int(found["sequence"]) < 1:
         raise Undecodable("specversion must be 1.0 and sequence a positive number of at most ten digits")
+    if not _EPOCH.fullmatch(found.get("epoch", "0")):
+        raise Undecodable("epoch must be a number of at most eight digits")
     if key is None or key != found["partitionkey"].encode():
         raise Undecodable("the record's key differs from its partitionkey")
     # Both become names in stored documents: the subject in `seen`, the id as what is made for a request.
@@ -127,7 +149,8 @@ def _envelope(found: Mapping[str, str], key: bytes | None) -> Envelope:
         raise Undecodable("subject or id has a forbidden character")
     names = ("id", "source", "type", "subject", "time", "tenant", "partitionkey")
     optional = {"traceparent": found.get("traceparent", ""), "mac": found.get("mac", "")}
-    return Envelope(sequence=int(found["sequence"]), **{name: found[name] for name in names}, **optional)
+    sequence, epoch = int(found["sequence"]), int(found.get("epoch", "0"))
+    return Envelope(sequence=sequence, epoch=epoch, **{name: found[name] for name in names}, **optional)
 
 
 def _event(kind: type[Event], value: bytes | None) -> Event:

@@ -13,6 +13,7 @@ from typing import Any, Generic
 
 import orjson
 
+from shared.contracts.envelope import event_id
 from shared.contracts.event import Event
 from shared.environment import timestamp
 from shared.journal.model import (
@@ -63,6 +64,7 @@ class _Draft(Generic[S]):
     traceparent: str
     time: str
     key: bytes
+    epoch: int
     state: S | None
     sequence: int
     mac: str
@@ -90,7 +92,7 @@ class _Draft(Generic[S]):
     def _document(self, recorded: Recorded, shares: Sequence[Share]) -> Document:
         document: Document = {
             "seq": recorded.sequence,
-            "id": recorded.id,
+            "id": event_id(recorded.subject, recorded.sequence, self.epoch),
             "type": recorded.event.type,
             "time": self.time,
             "cause": self.cause.id,
@@ -99,6 +101,8 @@ class _Draft(Generic[S]):
         }
         if len(canonical(document["data"])) > LARGEST_EVENT_BYTES:
             raise TooLarge(f"{recorded.event.word} is larger than {LARGEST_EVENT_BYTES} bytes")
+        if self.epoch:
+            document["epoch"] = self.epoch
         if self.cause.body is not None:
             document["body"] = self.cause.body
         if shares:
@@ -144,13 +148,14 @@ def decided(
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a decision needs from outside, given once: subject, tenant, time, chain key, the current trace."""
+    """What a decision needs from outside, given once: subject, tenant, time, chain key, current trace, epoch."""
 
     subject: str
     tenant: str
     now: datetime
     key: bytes
     traceparent: str
+    epoch: int = 0
 
 
 def _draft(aggregate: Aggregate[S], head: Head | None, state: S | None, cause: Cause, context: Context) -> _Draft[S]:
@@ -162,6 +167,7 @@ def _draft(aggregate: Aggregate[S], head: Head | None, state: S | None, cause: C
         traceparent=context.traceparent,
         time=timestamp(context.now),
         key=context.key,
+        epoch=context.epoch,
         state=state,
         sequence=head.sequence if head else 0,
         mac=head.mac if head else "",

@@ -137,7 +137,8 @@ class Journal(Generic[S]):
             raise StaleSequence(f"sequence is {head.sequence}, not {expected}")
         state = await self._state(head) if head else None
         now = self._environment.now()
-        context = Context(subject, self.tenant, now, self._key, traceparent() or cause.traceparent)
+        epoch = await self.store.epoch()
+        context = Context(subject, self.tenant, now, self._key, traceparent() or cause.traceparent, epoch)
         result = decided(self.aggregate, head, state, decide, cause, context)
         if result is None:
             return self._unchanged(subject, head, state)

@@ -53,7 +53,8 @@ class Contention(Transient):
 class Cause:
     """Why something is recorded, so that a repeat is recognised.
 
-    `id` is `cmd:<caller>:<Idempotency-Key>`, an event's id, or `work:<id>`. An event also has its inbox position.
+    `id` is `cmd:<caller>:<Idempotency-Key>`, an event's id, or `work:<id>`. An event also has its inbox position,
+    which counts epochs first: see `Envelope.position`.
     """
 
     id: str
@@ -71,7 +72,7 @@ class Cause:
     @classmethod
     def event(cls, envelope: Envelope) -> Self:
         """Return the cause of a consumed event."""
-        return cls(envelope.id, subject=envelope.subject, sequence=envelope.sequence, traceparent=envelope.traceparent)
+        return cls(envelope.id, subject=envelope.subject, sequence=envelope.position, traceparent=envelope.traceparent)
 
     @classmethod
     def performed(cls, task: "Task[Any]") -> Self:
@@ -123,7 +124,7 @@ class Recorded:
 
     @property
     def id(self) -> str:
-        """`<subject>:<sequence>`, unique for ever; requests give it to the aggregate made for them."""
+        """`<subject>:<sequence>`; requests give it to the aggregate made for them. Published with the epoch, if any."""
         return f"{self.subject}:{self.sequence}"
 
     @classmethod
@@ -259,4 +260,8 @@ class JournalStore(Protocol):
 
     async def subjects(self, after: str = "", limit: int = 1000) -> list[str]:
         """Return ids in ascending order, for paging through everything."""
+        ...
+
+    async def epoch(self) -> int:
+        """Return the number of the last restore from a backup; 0 before any. The same as long as a process runs."""
         ...

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from pydantic import ValidationError
 
+from shared.contracts.envelope import event_id
 from shared.errors import Permanent
 from shared.journal.fold import fold
 from shared.journal.journal import Journal
@@ -77,9 +78,13 @@ def _sequence(head: Head, events: Sequence[Document]) -> Iterator[str]:
     if numbers != list(range(1, head.sequence + 1)):
         missing = sorted(set(range(1, head.sequence + 1)) - set(numbers))
         yield f"the head says {head.sequence} events, there are {len(numbers)}; missing: {missing[:10]}"
+    epoch = 0
     for event in events:
-        if event["id"] != f"{head.subject}:{event['seq']}":
+        if event["id"] != event_id(head.subject, event["seq"], event.get("epoch", 0)):
             yield f"event {event['seq']} is named {event['id']}"
+        if event.get("epoch", 0) < epoch:
+            yield f"event {event['seq']} is of an earlier epoch than the one before it"
+        epoch = event.get("epoch", 0)
 
 
 def _chain(journal: Journal[S], head: Head, events: Sequence[Document]) -> Iterator[str]:

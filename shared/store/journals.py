@@ -6,7 +6,7 @@ ones lie in segments of 200. With events of 0.6 to 2 KB it stays far below Mongo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from shared.journal.model import KEPT_EVENTS, Change, Document, Head, Work
 from shared.store.mongo import (
@@ -21,6 +21,7 @@ from shared.store.mongo import (
     ensure_collection,
     translated,
 )
+from shared.store.small import MongoEpochs
 
 SEGMENT_EVENTS: Final = KEPT_EVENTS
 _HEAD: Final = ("version", "head", "schema", "state", "published", "seen", "shared", "work", "mac", "sealed", "pending")
@@ -36,6 +37,13 @@ class MongoJournalStore:
         self._writes = GroupCommit(journals)
         self._heads = GroupRead(self._find_heads)
         self._bodies = GroupRead(self._find_bodies)
+        self._epoch: int | None = None
+
+    async def epoch(self) -> int:
+        """Return the number of the last restore from a backup; 0 before any."""
+        if self._epoch is None:
+            self._epoch = await MongoEpochs(cast("Database", self._journals.database)).epoch()
+        return self._epoch
 
     async def load(self, subject: str, cause: str | None = None) -> Head | None:
         """Return the head, with the events already recorded for this cause."""

@@ -105,6 +105,24 @@ class MongoMarkers:
             await self._markers.delete_one({"_id": f"{group}/{key}"})
 
 
+class MongoEpochs:
+    """After which restore from a backup this service's journals are written."""
+
+    def __init__(self, database: Database) -> None:
+        self._installation: Collection = database["installation"]
+
+    async def epoch(self) -> int:
+        """Return the number of the last restore; 0 before any."""
+        with translated():
+            document = await self._installation.find_one({"_id": "epoch"})
+        return document["epoch"] if document else 0
+
+    async def begin(self, epoch: int) -> None:
+        """Start an epoch: everything recorded from now on comes after what any earlier epoch had recorded."""
+        with translated():
+            await self._installation.update_one({"_id": "epoch"}, {"$max": {"epoch": epoch}}, upsert=True)
+
+
 class MongoLeases:
     """Leases by name, so that one of several replicas does a thing."""
 

@@ -15,6 +15,7 @@ class MemoryJournalStore:
 
     documents: dict[str, Document] = field(default_factory=dict)
     segments: dict[str, dict[int, Document]] = field(default_factory=dict)
+    restored: int = 0
     away: bool = False
     lose_answers: int = 0
     commits: int = 0
@@ -108,6 +109,11 @@ class MemoryJournalStore:
         """Return ids in ascending order, for paging through everything."""
         self._available()
         return [subject for subject in sorted(self.documents) if subject > after][:limit]
+
+    async def epoch(self) -> int:
+        """Return the number of the last restore; a test may set it."""
+        self._available()
+        return self.restored
 
     def _available(self) -> None:
         if self.away:

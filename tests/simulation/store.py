@@ -162,6 +162,10 @@ class SimJournalStore:
         """Return subjects with unpublished events."""
         return await self._ask(lambda: at_once(self.inside.pending(before, limit)))
 
+    async def epoch(self) -> int:
+        """Return 0: a simulated town is never restored from a backup."""
+        return 0
+
     async def due(self, now: str, kinds: Sequence[str], limit: int) -> list[tuple[str, str]]:
         """Return due work."""
         return await self._ask(lambda: at_once(self.inside.due(now, kinds, limit)))

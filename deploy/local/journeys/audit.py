@@ -157,7 +157,7 @@ async def _documents(town: Town, played: Sequence[Played], mine: Mapping[str, Se
 
 async def _events(stack: Stack, journals: Mapping[str, Sequence[Entry]]) -> list[Check]:
     published = await books.published(stack)
-    recorded = {entry.recorded.id for entries in journals.values() for entry in entries}
+    recorded = {entry.id for entries in journals.values() for entry in entries}
     on_topics = {known for topic, ids in published.ids.items() if not topic.startswith("agency.") for known in ids}
     missing, foreign = sorted(recorded - on_topics), sorted(on_topics - recorded)
     differ = [f"missing {one}" for one in missing] + [f"in no journal {one}" for one in foreign]

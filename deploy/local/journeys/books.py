@@ -34,13 +34,14 @@ class Entry:
     recorded: Recorded
     trace: str
     time: str
+    id: str
 
     @property
     def received(self) -> Received:
         """The event as a consumer gets it."""
         recorded = self.recorded
         envelope = Envelope(
-            id=recorded.id,
+            id=self.id,
             source=self.service,
             type=recorded.event.type,
             subject=recorded.subject,
@@ -75,7 +76,7 @@ async def _entries(service: str, store: MongoJournalStore) -> list[Entry]:
         for subject in subjects:
             for document in await store.events(subject):
                 recorded = Recorded.load(subject, document)
-                entries.append(Entry(service, recorded, document["trace"], document["time"]))
+                entries.append(Entry(service, recorded, document["trace"], document["time"], document["id"]))
         after = subjects[-1]
     return entries
 
