@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from deploy.local import embedded, kafka
 from deploy.local.errors import LocalError
-from deploy.local.ports import port_of
+from deploy.local.ports import detour_of, port_of
 
 Wish = Literal["auto", "kafka", "embedded"]
 Kind = Literal["kafka", "embedded"]
@@ -23,13 +23,27 @@ class Broker:
     program: kafka.Kafka | embedded.Embedded
 
 
-def prepare(wish: str, directory: Path, base_port: int) -> Broker:
-    """The broker for this machine and wish. Raises LocalError when there is none."""
-    port = port_of("broker", base_port)
+def prepare(wish: str, directory: Path, base_port: int, nodes: int = 1, *, detours: bool = False) -> Broker:
+    """The broker for this machine and wish, `nodes` of them where it is Kafka. Raises LocalError when there is none."""
+    members = [kafka_node(number, base_port, alone=nodes == 1, detours=detours) for number in range(1, nodes + 1)]
     return choose(
         wish,
-        lambda: kafka.prepare(directory / "kafka", port, port_of("broker-controller", base_port)),
-        lambda: embedded.prepare(directory / "embedded", port),
+        lambda: kafka.prepare(directory / "kafka", members),
+        lambda: embedded.prepare(directory / "embedded", port_of("broker", base_port)),
+    )
+
+
+def kafka_node(number: int, base_port: int, *, alone: bool, detours: bool) -> kafka.Node:
+    """Name and ports of one node: `broker`, `broker-2`, `broker-3`."""
+    name = "broker" if number == 1 else f"broker-{number}"
+    port = port_of(name, base_port)
+    return kafka.Node(
+        name,
+        number,
+        port,
+        port_of(f"{name}-controller", base_port),
+        detour_of(name, base_port) if detours else port,
+        None if alone else port_of(f"{name}-replication", base_port),
     )
 
 

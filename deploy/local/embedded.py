@@ -19,14 +19,19 @@ class Embedded:
     directory: Path
     port: int
 
-    def launch(self) -> Launch:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The processes it consists of."""
+        return ("broker",)
+
+    def launch(self, name: str) -> Launch:
         """How the broker is started, each time as a new and empty cluster."""
         self.directory.mkdir(parents=True, exist_ok=True)
         address = f"tcp://127.0.0.1:{self.port}"
         command = [str(self.program), "broker", "--cluster-id", uuid.uuid4().hex, "--storage-engine", "memory://tansu/"]
         command += ["--listener-url", address, "--advertised-listener-url", address]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-        return Launch("broker", command, {**inherited, "RUST_LOG": "warn"}, self.directory, self.answers)
+        return Launch(name, command, {**inherited, "RUST_LOG": "warn"}, self.directory, self.answers)
 
     def answers(self) -> bool:
         """Whether the broker serves clients."""

@@ -144,7 +144,7 @@ def reap(state_directory: Path) -> list[str]:
 
     Roles end before the database and the broker they use. A pid that now belongs to another program is left alone.
     """
-    files = sorted((state_directory / "run").glob("*.json"), key=lambda file: file.stem in ("mongo", "broker"))
+    files = sorted((state_directory / "run").glob("*.json"), key=lambda file: file.stem.startswith(("mongo", "broker")))
     return [file.stem for file in files if _reap_one(file)]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.mongo import MongoSettings
-from deploy.local.ports import port_of
+from deploy.local.ports import detour_of, port_of
 from deploy.local.roles import ROLES, Role
 from deploy.local.secrets_file import StackSecrets
 
@@ -30,7 +30,10 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE",
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything the environments of one stack are made of. `overrides` win over what is derived."""
+    """Everything the environments of one stack are made of. `overrides` win over what is derived.
+
+    `nodes`: how many brokers there are. `detours`: others reach brokers and providers by the fault proxy's ports.
+    """
 
     root: Path
     base_port: int
@@ -38,6 +41,8 @@ class Settings:
     secrets: StackSecrets
     mongo: MongoSettings
     overrides: Mapping[str, str] = field(default_factory=dict)
+    nodes: int = 1
+    detours: bool = False
 
     def port(self, name: str) -> int:
         """Port of a process of this stack."""
@@ -47,10 +52,19 @@ class Settings:
         """Base URL of a process of this stack, without a trailing slash."""
         return f"http://{_HOST}:{self.port(name)}"
 
+    def reached(self, name: str) -> int:
+        """The port by which other processes of this stack reach one."""
+        return detour_of(name, self.base_port) if self.detours else self.port(name)
+
+    def reached_url(self, name: str) -> str:
+        """Base URL by which other processes of this stack reach one."""
+        return f"http://{_HOST}:{self.reached(name)}"
+
     @property
     def bootstrap(self) -> str:
-        """Address of the broker, as clients want it."""
-        return f"{_HOST}:{self.port('broker')}"
+        """Addresses of the brokers, as clients want them."""
+        names = ["broker", *(f"broker-{number}" for number in range(2, self.nodes + 1))]
+        return ",".join(f"{_HOST}:{self.reached(name)}" for name in names)
 
 
 def inherited() -> dict[str, str]:
@@ -59,8 +73,8 @@ def inherited() -> dict[str, str]:
 
 
 def role_environment(settings: Settings, name: str) -> dict[str, str]:
-    """The full environment of one role. Raises KeyError for an unknown role."""
-    role = ROLES[name]
+    """The full environment of one role, or as `role+2` of its second replica. Raises KeyError for an unknown role."""
+    role = ROLES[name.partition("+")[0]]
     specific = {
         "intake": _intake,
         "identity": _identity,
@@ -68,7 +82,7 @@ def role_environment(settings: Settings, name: str) -> dict[str, str]:
         "notifications": _notifications,
         "analytics": _analytics,
     }[role.service](settings)
-    return {**inherited(), **_common(settings, role), **_vault(settings, role), **specific, **settings.overrides}
+    return {**inherited(), **_common(settings, role, name), **_vault(settings, role), **specific, **settings.overrides}
 
 
 def sandbox_environment(settings: Settings, name: str) -> dict[str, str]:
@@ -76,7 +90,7 @@ def sandbox_environment(settings: Settings, name: str) -> dict[str, str]:
     tokens = settings.secrets.tokens
     specific: dict[str, dict[str, str]] = {
         "psp": {
-            "WEBHOOK_URL": f"{settings.url('payments-api')}/v1/webhooks/stripe",
+            "WEBHOOK_URL": f"{settings.reached_url('payments-api')}/v1/webhooks/stripe",
             "STRIPE_WEBHOOK_SECRET": tokens["stripe_webhook"],
             "STRIPE_API_KEY": tokens["stripe_key"],
             "PUBLIC_URL": settings.url("psp"),
@@ -95,18 +109,18 @@ def sandbox_environment(settings: Settings, name: str) -> dict[str, str]:
     return {**inherited(), **common, **specific[name], **settings.overrides}
 
 
-def _common(settings: Settings, role: Role) -> dict[str, str]:
+def _common(settings: Settings, role: Role, name: str) -> dict[str, str]:
     keys = settings.secrets
     return {
         "TENANT": "emmen",
         "ENVIRONMENT": "development",
         "HTTP_HOST": _HOST,
-        "HTTP_PORT": str(settings.port(role.name)),
+        "HTTP_PORT": str(settings.port(name)),
         "LOG_LEVEL": "INFO",
         "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap,
         # Asking the embedded broker about a missing topic creates it, always with 4 partitions.
         "KAFKA_PARTITIONS": "6" if settings.broker_kind == "kafka" else "4",
-        "KAFKA_REPLICATION": "1",
+        "KAFKA_REPLICATION": str(settings.nodes),
         "KAFKA_CREATE_TOPICS": "true",
         "KAFKA_IDEMPOTENCE": "true" if settings.broker_kind == "kafka" else "false",
         "MONGODB_URI": settings.mongo.uri(role.service),
@@ -118,7 +132,7 @@ def _common(settings: Settings, role: Role) -> dict[str, str]:
         "OTEL_SERVICE_NAME": role.service,
         "PUBLIC_URL": settings.url("intake-api"),
         "DEADLINE_SCALE": "1.0",
-        "DATA_DIR": str(settings.root / "data" / role.name),
+        "DATA_DIR": str(settings.root / "data" / name),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -135,13 +149,13 @@ def _intake(_: Settings) -> dict[str, str]:
 
 
 def _identity(settings: Settings) -> dict[str, str]:
-    return {"REGISTER_URL": settings.url("register"), "REGISTER_TOKEN": settings.secrets.tokens["register"]}
+    return {"REGISTER_URL": settings.reached_url("register"), "REGISTER_TOKEN": settings.secrets.tokens["register"]}
 
 
 def _payments(settings: Settings) -> dict[str, str]:
     tokens = settings.secrets.tokens
     return {
-        "STRIPE_API_BASE": settings.url("psp"),
+        "STRIPE_API_BASE": settings.reached_url("psp"),
         "STRIPE_API_KEY": tokens["stripe_key"],
         "STRIPE_WEBHOOK_SECRET": tokens["stripe_webhook"],
         **_CREDITOR,
@@ -151,7 +165,7 @@ def _payments(settings: Settings) -> dict[str, str]:
 def _notifications(settings: Settings) -> dict[str, str]:
     return {
         "SMTP_HOST": _HOST,
-        "SMTP_PORT": str(settings.port("smtp")),
+        "SMTP_PORT": str(settings.reached("smtp")),
         "MAIL_FROM": "schalter@emmen.example",
         "MAIL_DOMAIN": "emmen.example",
     }

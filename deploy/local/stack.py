@@ -15,7 +15,7 @@ from deploy.local import mongo, preflight, processes, secrets_file, topics
 from deploy.local.errors import LocalError
 from deploy.local.health import is_ready
 from deploy.local.lock import StackLock
-from deploy.local.ports import DEFAULT_BASE, OFFSETS, check_base
+from deploy.local.ports import DEFAULT_BASE, MEMBER_OFFSETS, OFFSETS, check_base
 from deploy.local.processes import Launch, ManagedProcess
 from deploy.local.progress import Progress, silent
 from deploy.local.role_environment import Settings, role_environment, sandbox_environment
@@ -23,7 +23,6 @@ from deploy.local.roles import ROLES, SANDBOXES
 from shared.errors import DossierbusError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-INFRASTRUCTURE = ("mongo", "broker")
 
 
 class Stack:
@@ -31,6 +30,8 @@ class Stack:
 
     `root` holds data, logs, pid files and secrets and may be reused; every port derives from `base_port`. `environment`
     overrides settings of every role and sandbox. `roles` limits which roles `start()` starts (None: all of them).
+    `nodes`: 1, or 3 for `mongo`, `mongo-2`, `mongo-3` and `broker`, `broker-2`, `broker-3`. With `detours` processes
+    reach databases, brokers and providers by the ports of a fault proxy, which somebody else starts first.
     """
 
     def __init__(
@@ -41,27 +42,38 @@ class Stack:
         environment: Mapping[str, str] | None = None,
         roles: Sequence[str] | None = None,
         progress: Progress | None = None,
+        *,
+        nodes: int = 1,
+        detours: bool = False,
     ) -> None:
         self.root = root.resolve()
         self.base_port = check_base(base_port)
         self.roles: tuple[str, ...] = tuple(ROLES) if roles is None else tuple(roles)
         self.progress = progress or silent()
         self._wish = broker
+        self._nodes = nodes
+        self._detours = detours
         self._overrides = dict(environment or {})
         self._broker: brokers.Broker | None = None
         self._processes: dict[str, ManagedProcess] = {}
         self._guard = threading.Lock()
+        self._forming = threading.Lock()
         self._lock = StackLock(self.root / "stack.lock")
         self.root.mkdir(parents=True, exist_ok=True)
         self._secrets = secrets_file.load(self.root / "secrets.json")
-        self._mongo = mongo.MongoSettings(self.root / "mongo", check_base(base_port) + OFFSETS["mongo"], self._secrets)
+        self.mongo = mongo.settings_of(self.root / "mongo", base_port, self._secrets, nodes, detours=detours)
 
     @property
     def broker(self) -> brokers.Broker:
         """The broker of this stack, found (and downloaded) at first use. Raises LocalError when it cannot be had."""
         if self._broker is None:
-            self._broker = brokers.prepare(self._wish, self.root, self.base_port)
+            self._broker = brokers.prepare(self._wish, self.root, self.base_port, self._nodes, detours=self._detours)
         return self._broker
+
+    @property
+    def infrastructure(self) -> tuple[str, ...]:
+        """The processes of database and broker."""
+        return (*self.mongo.names, *self.broker.program.names)
 
     @property
     def broker_kind(self) -> brokers.Kind:
@@ -75,22 +87,31 @@ class Stack:
 
     @property
     def bootstrap(self) -> str:
-        """Address of the broker as clients want it, as in `127.0.0.1:8190`."""
+        """Address of the broker as clients want it, as in `127.0.0.1:8190`, or of all its nodes."""
         return self.settings.bootstrap
 
     @property
     def settings(self) -> Settings:
         """What the environments of all processes are made of."""
-        return Settings(self.root, self.base_port, self.broker_kind, self._secrets, self._mongo, self._overrides)
+        return Settings(
+            self.root,
+            self.base_port,
+            self.broker_kind,
+            self._secrets,
+            self.mongo,
+            self._overrides,
+            len(self.broker.program.names),
+            self._detours,
+        )
 
     @property
     def root_mongo_uri(self) -> str:
         """Connection string of the database administrator."""
-        return self._mongo.root_uri
+        return self.mongo.root_uri
 
     def mongo_uri(self, database: str) -> str:
         """Connection string of the user of one database. Raises KeyError for a database nobody owns."""
-        return self._mongo.uri(database)
+        return self.mongo.uri(database)
 
     def url(self, name: str) -> str:
         """Base URL of a role or sandbox, without a trailing slash. Raises KeyError for an unknown name."""
@@ -132,8 +153,9 @@ class Stack:
         for name in processes.reap(self.root):
             self.progress.say(f"  ended {name}, left over from an earlier run")
         preflight.require_disk(self.root)
-        preflight.require_free_ports({name: self.base_port + offset for name, offset in OFFSETS.items()})
-        self._together(self.start_role, INFRASTRUCTURE)
+        offsets = OFFSETS if self._nodes == 1 else OFFSETS | MEMBER_OFFSETS
+        preflight.require_free_ports({name: self.base_port + offset for name, offset in offsets.items()})
+        self._together(self.start_role, self.infrastructure)
 
     def create_topics(self) -> None:
         """Create the topics that are missing. Raises LocalError when the broker refuses."""
@@ -144,7 +166,10 @@ class Stack:
                 raise LocalError(f"The topics could not be created: {error}.") from error
 
     def start_role(self, name: str, environment: Mapping[str, str] | None = None) -> None:
-        """Start one role, sandbox, `mongo` or `broker` and wait until it is ready; `environment` overrides."""
+        """Start one role, sandbox, database or broker and wait until it is ready; `environment` overrides.
+
+        A role's second replica is called as in `intake-worker+2`.
+        """
         with self.progress.step(self._label(name)):
             process = ManagedProcess(self._launch(name, environment or {}), self.root)
             with self._guard:
@@ -155,10 +180,8 @@ class Stack:
     def wait_ready(self, name: str) -> None:
         """Return when the process is ready for work. Raises LocalError with the end of its log if not."""
         self.process(name).wait_ready()
-        if name == "mongo":
-            mongo.initiate(self._mongo)
-            processes.wait_until(self._accepts_writes, 60, "MongoDB did not become primary")
-            mongo.create_users(self._mongo)
+        if name in self.mongo.names:
+            self._form_replica_set()
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to a process; after SIGKILL it is gone when this returns."""
@@ -177,37 +200,51 @@ class Stack:
     def respawn(self, name: str) -> None:
         """Start a process that has ended again with the same settings, without waiting until it is ready."""
         process = self.process(name)
-        if name == "broker":
-            # An emptied broker must be recognized as another cluster, so its id is chosen at each start.
-            process.launch = self.broker.program.launch()
+        if name in self.broker.program.names:
+            # An emptied broker must be recognized as another cluster, so its storage is looked at in each start.
+            process.launch = self.broker.program.launch(name)
         process.start()
 
     def wipe_broker(self) -> None:
         """Bring the broker back empty, as a new cluster."""
-        self.process("broker").stop()
+        names = self.broker.program.names
+        self._together(self.stop_role, names)
         self.broker.program.wipe()
-        self.restart("broker")
+        self._together(self.restart, names)
 
     def stop(self) -> None:
         """Stop everything, roles first, database last. Without effect when nothing runs."""
         names = self.names()
-        users = [name for name in names if name not in INFRASTRUCTURE and name not in SANDBOXES]
+        databases = [name for name in names if name in self.mongo.names]
+        brokers = [name for name in names if name.startswith("broker")]
         sandboxes = [name for name in names if name in SANDBOXES]
-        for group in (users, sandboxes, ["broker"], ["mongo"]):
-            self._together(self.stop_role, [name for name in group if name in names])
+        users = [name for name in names if name not in (*databases, *brokers, *sandboxes)]
+        for group in (users, sandboxes, brokers, databases):
+            self._together(self.stop_role, group)
         self._lock.release()
 
+    def _form_replica_set(self) -> None:
+        """Set the database up once all its members run: by whoever came last, and again at no harm."""
+        with self._forming:
+            if not set(self.mongo.names) <= set(self.names()):
+                return
+            if not all(mongo.answers(self.mongo, member) for member in self.mongo.members):
+                return
+            mongo.initiate(self.mongo)
+            processes.wait_until(self._accepts_writes, 60, "MongoDB did not become primary")
+            mongo.create_users(self.mongo)
+
     def _accepts_writes(self) -> bool:
-        if self.process("mongo").exit_code is not None:
+        if any(self.process(name).exit_code is not None for name in self.mongo.names):
             raise LocalError("MongoDB ended before it accepted writes.")
-        return mongo.is_primary(self._mongo)
+        return mongo.primary(self.mongo) is not None
 
     def _launch(self, name: str, environment: Mapping[str, str]) -> Launch:
-        if name == "mongo":
-            return mongo.launch(self._mongo)
-        if name == "broker":
-            return self.broker.program.launch()
-        module = ("deploy.local.sandbox", name) if name in SANDBOXES else ROLES[name].module
+        if name in self.mongo.names:
+            return mongo.launch(self.mongo, name)
+        if name in self.broker.program.names:
+            return self.broker.program.launch(name)
+        module = ("deploy.local.sandbox", name) if name in SANDBOXES else ROLES[name.partition("+")[0]].module
         port = self.settings.port(name)
         Path(self.env_for(name)["DATA_DIR"]).mkdir(parents=True, exist_ok=True)
         command = (sys.executable, "-m", *module)
@@ -216,9 +253,9 @@ class Stack:
         )
 
     def _label(self, name: str) -> str:
-        if name == "mongo":
-            return f"MongoDB {mongo.find_mongod()[1]}"
-        return f"broker ({self.broker_kind})" if name == "broker" else name
+        if name in self.mongo.names:
+            return name.replace("mongo", f"MongoDB {mongo.find_mongod()[1]}")
+        return name.replace("broker", f"broker ({self.broker_kind})")
 
     def _together(self, act: Callable[[str], None], names: Sequence[str]) -> None:
         """Do the same to several processes at once; the first failure is raised when all have finished."""

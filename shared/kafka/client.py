@@ -91,13 +91,23 @@ async def _partitions(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict
 
 async def _create(client: AIOKafkaAdminClient, settings: CommonSettings, topics: Sequence[Topic]) -> None:
     new = [
-        NewTopic(topic.name, settings.kafka_partitions, settings.kafka_replication, topic_configs=_configuration(topic))
+        NewTopic(
+            topic.name,
+            settings.kafka_partitions,
+            settings.kafka_replication,
+            topic_configs={**_configuration(topic), "min.insync.replicas": str(in_sync(settings.kafka_replication))},
+        )
         for topic in topics
     ]
     try:
         await client.create_topics(new)
     except TopicAlreadyExistsError:
         log.info("topics_already_created")
+
+
+def in_sync(copies: int) -> int:
+    """Return how many copies must have a record before it counts: at least half, so that one of three may be away."""
+    return (copies + 1) // 2
 
 
 def _configuration(topic: Topic) -> dict[str, str]:

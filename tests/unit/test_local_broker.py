@@ -7,13 +7,13 @@ from typing import NoReturn
 import pytest
 
 from deploy.local import jars, kafka, kafka_probe
-from deploy.local.broker import choose
+from deploy.local.broker import choose, kafka_node
 from deploy.local.embedded import Embedded
 from deploy.local.errors import LocalError
 from deploy.local.java import java_version
-from deploy.local.kafka import Kafka
+from deploy.local.kafka import Kafka, Node
 
-KAFKA = Kafka(Path("java"), "a.jar", "4.3.1", Path("k"), 1, 2)
+KAFKA = Kafka(Path("java"), "a.jar", "4.3.1", Path("k"), (Node("broker", 1, 1, 2, 1),))
 EMBEDDED = Embedded(Path("tansu"), "0.6", Path("e"), 1)
 SHA = "a" * 64
 
@@ -104,9 +104,28 @@ def test_pom_pulls_in_nothing_unlisted() -> None:
 
 def test_kafka_listens_on_loopback_only() -> None:
     """The broker is not reachable from other machines and creates no topic by accident."""
-    lines = kafka.properties(Path("data"), 29092, 29093).splitlines()
+    node = Node("broker", 1, 29092, 29093, 29092)
+    lines = kafka.properties(Path("data"), node, [node]).splitlines()
     assert "listeners=PLAINTEXT://127.0.0.1:29092,CONTROLLER://127.0.0.1:29093" in lines
     assert "auto.create.topics.enable=false" in lines
+
+
+def test_three_nodes_keep_what_two_have_acknowledged() -> None:
+    """Each of three nodes knows all voters, keeps three copies, two of them for an acknowledgement, offsets included."""
+    nodes = [kafka_node(number, 20000, alone=False, detours=True) for number in (1, 2, 3)]
+    lines = kafka.properties(Path("data"), nodes[1], nodes).splitlines()
+    assert "node.id=2" in lines
+    assert "controller.quorum.voters=1@127.0.0.1:20091,2@127.0.0.1:20096,3@127.0.0.1:20098" in lines
+    assert {"min.insync.replicas=2", "offsets.topic.replication.factor=3", "default.replication.factor=3"} < set(lines)
+    assert "advertised.listeners=PLAINTEXT://127.0.0.1:20114,REPLICATION://127.0.0.1:20106" in lines
+
+
+def test_one_node_waits_for_no_other() -> None:
+    """Alone, a node acknowledges what it has."""
+    node = kafka_node(1, 20000, alone=True, detours=False)
+    lines = kafka.properties(Path("data"), node, [node]).splitlines()
+    assert {"min.insync.replicas=1", "offsets.topic.replication.factor=1"} < set(lines)
+    assert "advertised.listeners=PLAINTEXT://127.0.0.1:20090" in lines
 
 
 def _metadata_answer(brokers: int) -> bytes:

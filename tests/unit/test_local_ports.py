@@ -2,7 +2,17 @@
 
 import pytest
 
-from deploy.local.ports import DEFAULT_BASE, OFFSETS, SPAN, check_base, port_of
+from deploy.local.ports import (
+    DEFAULT_BASE,
+    DETOUR_OFFSETS,
+    MEMBER_OFFSETS,
+    OFFSETS,
+    REPLICA_OFFSET,
+    SPAN,
+    check_base,
+    detour_of,
+    port_of,
+)
 from deploy.local.roles import ROLES, SANDBOXES
 
 
@@ -22,6 +32,16 @@ def test_two_stacks_do_not_overlap() -> None:
     first = {port_of(name, DEFAULT_BASE) for name in OFFSETS}
     second = {port_of(name, DEFAULT_BASE + SPAN) for name in OFFSETS}
     assert not first & second
+
+
+def test_nodes_replicas_and_detours_have_their_own_ports() -> None:
+    """Second nodes, second replicas of workers and the fault proxy's listeners share no port with anything."""
+    workers = [name for name in ROLES if not name.endswith("-api")]
+    replicas = [OFFSETS[name] + REPLICA_OFFSET for name in workers]
+    used = [*OFFSETS.values(), *MEMBER_OFFSETS.values(), *DETOUR_OFFSETS.values(), *replicas]
+    assert len(set(used)) == len(used)
+    assert max(used) < SPAN
+    assert (port_of("broker-2"), port_of("intake-worker+2"), detour_of("mongo")) == (8195, 8105, 8210)
 
 
 @pytest.mark.parametrize("base", [0, 80, 1023, 65500, 70000])
