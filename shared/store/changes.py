@@ -14,48 +14,67 @@ from shared.store.mongo import Collection, translated
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+AWAIT_MS = 250
 
 
 class Changes:
-    """Tells who listens to a subject that its journal grew. A lost stream wakes everybody, so nothing is missed."""
+    """Tells who listens to a subject that its journal grew. The stream is open only while somebody listens.
+
+    Whoever came before it stood, or while it was lost, is woken when it stands, so nothing is missed.
+    """
 
     def __init__(self, journals: Collection, environment: Environment) -> None:
         self._journals = journals
         self._environment = environment
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._wanted = asyncio.Event()
 
     @asynccontextmanager
     async def listening(self, subject: str) -> AsyncIterator[asyncio.Event]:
         """Yield an event that is set whenever the subject may have changed."""
         woken = asyncio.Event()
         self._waiting[subject].add(woken)
+        self._wanted.set()
         try:
             yield woken
         finally:
             self._waiting[subject].discard(woken)
             if not self._waiting[subject]:
                 del self._waiting[subject]
+            if not self._waiting:
+                self._wanted.clear()
 
     async def run(self) -> None:
-        """Follow the collection for ever."""
+        """Follow the collection whenever somebody listens, for ever."""
         while True:
+            await self._wanted.wait()
             try:
                 await self._follow()
             except StorageUnavailable as error:
                 log.warning("change_stream_lost", extra={"reason": str(error)})
-            for subject in list(self._waiting):
-                self._wake(subject)
-            await self._environment.sleep(RETRY_SECONDS)
+                self._wake_all()
+                await self._environment.sleep(RETRY_SECONDS)
 
     async def _follow(self) -> None:
+        """Follow until nobody listens any more."""
+        grown = {"updateDescription.updatedFields.head": {"$exists": True}}
         wanted: list[dict[str, Any]] = [
-            {"$match": {"operationType": {"$in": ["insert", "update"]}}},
+            {"$match": {"$or": [{"operationType": "insert"}, grown]}},
             {"$project": {"documentKey": 1}},
         ]
         with translated():
-            async with self._journals.watch(wanted) as stream:
-                async for change in stream:
-                    self._wake(change["documentKey"]["_id"])
+            async with self._journals.watch(wanted, max_await_time_ms=AWAIT_MS) as stream:
+                first = await stream.try_next()
+                self._wake_all()
+                while self._waiting and stream.alive:
+                    change = first or await stream.try_next()
+                    first = None
+                    if change is not None:
+                        self._wake(change["documentKey"]["_id"])
+
+    def _wake_all(self) -> None:
+        for subject in list(self._waiting):
+            self._wake(subject)
 
     def _wake(self, subject: str) -> None:
         for woken in self._waiting.get(subject, ()):

@@ -87,6 +87,9 @@ async def test_listeners_are_woken_by_their_subject_and_after_an_outage(database
     changes = Changes(database["tallies"], SystemEnvironment())
     following = asyncio.create_task(changes.run())
     async with changes.listening("d1") as mine, changes.listening("d2") as other:
+        await asyncio.wait_for(other.wait(), 30)
+        mine.clear()
+        other.clear()
         async with asyncio.timeout(30):
             while not mine.is_set():
                 await writer.write("d1", "c")
@@ -103,3 +106,27 @@ async def test_listeners_are_woken_by_their_subject_and_after_an_outage(database
                     await writer.write("d1", "c")
                 await asyncio.sleep(0.05)
     following.cancel()
+
+
+async def test_nothing_is_followed_while_nobody_listens(database: Database) -> None:
+    """The stream opens with the first listener, who is woken for what came before it, and closes after the last."""
+    writer = Writer(await open_journals(database, "tallies"), FakeEnvironment())
+    changes = Changes(database["tallies"], SystemEnvironment())
+    following = asyncio.create_task(changes.run())
+    await writer.write("d1", "c")
+    assert not await _open_streams(database)
+    for _ in range(2):
+        async with changes.listening("d1") as woken:
+            await asyncio.wait_for(woken.wait(), 30)
+            assert await _open_streams(database) == 1
+        async with asyncio.timeout(30):
+            while await _open_streams(database):  # noqa: ASYNC110 - a server tells nobody that a cursor is closed
+                await asyncio.sleep(0.05)
+    following.cancel()
+
+
+async def _open_streams(database: Database) -> int:
+    """Return how many change streams are open on the database."""
+    stage = {"$currentOp": {"idleCursors": True}}
+    mine = {"$match": {"ns": f"{database.name}.tallies", "cursor.tailable": True}}
+    return len(await database.client.admin.aggregate([stage, mine]).to_list(None))
