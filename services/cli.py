@@ -16,6 +16,7 @@ from services.intake.domain import dossier_aggregate
 from services.notifications.domain import MESSAGE
 from services.payments.books import COLLECTION as PAYMENTS
 from services.payments.domain import payment_aggregate
+from shared.backup import cli as backup
 from shared.consumer import FOLLOWS, REASON
 from shared.contracts.topics import GROUPS
 from shared.environment import SystemEnvironment
@@ -45,8 +46,10 @@ Command = Callable[[argparse.Namespace, CommonSettings, Database], Awaitable[int
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
-    command: Command = options.command
     try:
+        if "alone" in options:
+            return asyncio.run(backup.run(options))
+        command: Command = options.command
         return asyncio.run(_with_database(command, options, load(CommonSettings)))
     except Transient as error:
         print(f"Not possible now: {type(error).__name__} ({error}).", file=sys.stderr)
@@ -126,12 +129,15 @@ def _journal(database: Database, name: str, aggregate: Aggregate[Any], settings:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="dossierbus", description="Operate one service's journals and dead letters.")
+    parser = argparse.ArgumentParser(
+        prog="dossierbus", description="Operate journals and dead letters; back up and restore."
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, command in (("verify", verify), ("replay", replay)):
         one = commands.add_parser(name, help=command.__doc__)
         one.add_argument("--service", required=True, choices=sorted(JOURNALS))
         one.set_defaults(command=command)
+    backup.add_commands(commands)
     dead = commands.add_parser("dlq", help="Look at a group's dead letters, or handle them again.")
     actions = dead.add_subparsers(required=True, metavar="action")
     for name, command in (("list", dlq_list), ("redrive", dlq_redrive)):

@@ -61,18 +61,18 @@ def translated() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def connect(uri: str) -> AsyncIterator[Database]:
-    """Yield the database that the URI names, with majority reads and journaled majority writes."""
+async def connect(uri: str, socket_timeout_ms: int = SOCKET_TIMEOUT_MS) -> AsyncIterator[Database]:
+    """Yield the database that the URI names (else `admin`), with majority reads and journaled majority writes."""
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
         uri,
         serverSelectionTimeoutMS=SELECTION_TIMEOUT_MS,
-        socketTimeoutMS=SOCKET_TIMEOUT_MS,
+        socketTimeoutMS=socket_timeout_ms,
         connectTimeoutMS=SELECTION_TIMEOUT_MS,
         maxPoolSize=50,
         tz_aware=True,
     )
     try:
-        yield client.get_default_database(write_concern=DURABLE, read_concern=MAJORITY)
+        yield client.get_default_database("admin", write_concern=DURABLE, read_concern=MAJORITY)
     finally:
         client.close()
 

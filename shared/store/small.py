@@ -118,9 +118,13 @@ class MongoEpochs:
         return document["epoch"] if document else 0
 
     async def begin(self, epoch: int) -> None:
-        """Start an epoch: everything recorded from now on comes after what any earlier epoch had recorded."""
+        """Start an epoch: what is recorded from now on comes after what any earlier one had recorded.
+
+        The next start takes every broker for another one and fills its topics again.
+        """
         with translated():
             await self._installation.update_one({"_id": "epoch"}, {"$max": {"epoch": epoch}}, upsert=True)
+            await self._installation.update_one({"_id": "broker"}, {"$set": {"cluster": ""}})
 
 
 class MongoLeases:

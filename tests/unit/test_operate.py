@@ -19,6 +19,7 @@ CASES: list[tuple[str, str | None, list[tuple[str, list[str]]]]] = [
     ("dlq list --group identity-reuse", None, [("identity-worker", [])]),
     ("dlq redrive --group analytics --key d1", None, [("analytics-worker", [])]),
     ("dlq list --group nobody", None, [("intake-worker", [])]),
+    ("backup --to a --vault-to b", None, [("administrator", [])]),
     ("--help", None, [("intake-worker", [])]),
 ]
 

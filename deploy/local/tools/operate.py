@@ -15,6 +15,8 @@ PROGRAM = "dossierbus"
 MODULE = "services.cli"
 JOURNALED = ("intake", "identity", "payments", "notifications")
 """The services that keep journals."""
+ADMINISTRATOR = "administrator"
+"""Instead of a role: the login for backup and restore, which no role has."""
 
 
 def main(arguments: Sequence[str], role: str | None, settings_of: Callable[[str], Mapping[str, str]]) -> int:
@@ -32,6 +34,8 @@ def runs(arguments: Sequence[str], role: str | None) -> list[tuple[str, list[str
     services = [service] if service in SERVICES else list(JOURNALED)
     if arguments[:1] not in (["verify"], ["replay"]) or {"-h", "--help"} & set(arguments):
         services = services[:1]
+    if arguments[:1] in (["backup"], ["restore"]):
+        return [(ADMINISTRATOR, [])]
     wanted = arguments[:1] in (["verify"], ["replay"]) and _value(arguments, "--service") is None
     return [(role or f"{one}-worker", ["--service", one] if wanted else []) for one in services]
 

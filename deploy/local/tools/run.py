@@ -44,7 +44,10 @@ def split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
 def _settings_of(role: str) -> dict[str, str]:
     from deploy.local.stack import Stack
 
+    stack = Stack(CHECKOUT / ".local")
+    if role == operate.ADMINISTRATOR:
+        return {"BACKUP_MONGODB_URI": stack.root_mongo_uri}
     try:
-        return Stack(CHECKOUT / ".local").env_for(role)
+        return stack.env_for(role)
     except KeyError as error:
         raise LocalError(f"There is no role {role!r}.") from error
