@@ -33,7 +33,7 @@ def record_lag(group: str, topic: str, partition: int, events: int) -> None:
 
 
 def record_work(kind: str, outcome: str) -> None:
-    """Count a piece of work: done, again, too_old, failed or lost."""
+    """Count a piece of work: done, again, too_old, failed, lost or given_back."""
     _work.labels(kind=kind, outcome=outcome).inc()
 
 

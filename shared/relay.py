@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 LARGEST_GROUP: Final = 500
 REMEMBERED: Final = 20_000
+HELD_EVENTS: Final = 20_000
+"""What is offered and not yet sent; a saved event is about a kilobyte."""
 SWEEP_AGE: Final = timedelta(seconds=5)
 """Younger events are left to the relay of the process that saved them: a busy machine takes seconds to publish, and
 repeating what is under way would make it busier."""
@@ -66,7 +68,10 @@ class Relay:
     _offered: OrderedDict[str, tuple[int, tuple[Document, ...]]] = field(default_factory=OrderedDict)
     _sent: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _sending: set[str] = field(default_factory=set)
+    _held: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _ended: asyncio.Event | None = None
+    _finishing: bool = False
     _trusts_from: float = 0.0
 
     def saved(self, subject: str, published: int, events: tuple[Document, ...], _work: tuple[Work, ...]) -> None:
@@ -74,14 +79,30 @@ class Relay:
         if not events:
             return
         _, before = self._offered.pop(subject, (0, ()))
-        if len(self._offered) < REMEMBERED:
+        self._held -= len(before)
+        if len(self._offered) < REMEMBERED and self._held + len(before) + len(events) <= HELD_EVENTS:
             self._offered[subject] = (published, (*before, *events))
+            self._held += len(before) + len(events)
         self._wake.set()
 
     async def run(self) -> None:
-        """Publish what is offered, for ever; everything offered meanwhile goes with the next group."""
+        """Publish what is offered, until told to finish; everything offered meanwhile goes with the next group."""
+        self._ended = asyncio.Event()
+        try:
+            await self._run()
+        finally:
+            self._ended.set()
+
+    async def finish(self) -> None:
+        """Return when everything offered so far was sent, or was left to the sweeper; `run` ends with it."""
+        self._finishing = True
+        self._wake.set()
+        if self._ended is not None:
+            await self._ended.wait()
+
+    async def _run(self) -> None:
         self._trusts_from = asyncio.get_running_loop().time() + DISTRUST_SECONDS
-        while True:
+        while not self._finishing or self._offered:
             await self._wake.wait()
             self._wake.clear()
             while self._offered:
@@ -98,6 +119,7 @@ class Relay:
 
     async def _publish_offered(self) -> None:
         group = [self._offered.popitem(last=False) for _ in range(min(LARGEST_GROUP, len(self._offered)))]
+        self._held -= sum(len(events) for _, (_, events) in group)
         self._sending = {subject for subject, _ in group}
         try:
             await self._publish(await asyncio.gather(*(self._contiguous(subject, *offer) for subject, offer in group)))

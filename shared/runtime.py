@@ -1,6 +1,7 @@
 """The one wiring place: what every role of a service is made of. Production and tests differ by the settings only.
 
-A role opens a `Bus`, adds its journals, subscriptions and performers, and serves. Holds no business rule.
+A role opens a `Bus`, adds its journals, subscriptions and performers, and serves. Nothing of that waits for a server:
+what must be there first is prepared once the port is open. Holds no business rule.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from fastapi import FastAPI
 
@@ -26,9 +27,10 @@ from shared.journal.model import Aggregate, S
 from shared.kafka import guard
 from shared.kafka.client import KafkaPublisher
 from shared.kafka.reader import consume
+from shared.phases import Background, Phases
 from shared.relay import LARGEST_GROUP, Relay
 from shared.settings import CommonSettings, load
-from shared.store.journals import open_journals
+from shared.store.journals import journals_in, prepare_journals
 from shared.store.mongo import Database, connect, ping
 from shared.store.small import MongoInstallation, MongoKeyStore, MongoLeases, MongoMarkers
 from shared.telemetry import configure
@@ -42,7 +44,6 @@ SWEEP_SECONDS: Final = 1.0
 SWEEP_LEASE: Final = timedelta(seconds=5)
 
 Settings = TypeVar("Settings", bound=CommonSettings)
-Background = Callable[[], Awaitable[None]]
 T = TypeVar("T")
 
 
@@ -62,11 +63,16 @@ class Bus(Generic[Settings]):
     _relays: list[Relay] = field(default_factory=list)
     _publishing: list[Background] = field(default_factory=list)
     _groups: list[str] = field(default_factory=list)
+    _preparations: list[Background] = field(default_factory=list)
+    _loops: list[WorkLoop[Any]] = field(default_factory=list)
+    _ending: set[asyncio.Event] = field(default_factory=set)
+    _leaving: asyncio.Event = field(default_factory=asyncio.Event)
     _prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def journal(self, aggregate: Aggregate[S], collection: str, lookups: Sequence[str] = ()) -> Journal[S]:
-        """Open the journals of an aggregate kind; what is saved through them is published by this process."""
-        store = await patiently(lambda: open_journals(self.database, collection, lookups), self.environment)
+        """Add the journals of an aggregate kind; what is saved through them is published by this process."""
+        self.prepare(functools.partial(prepare_journals, self.database, collection, lookups))
+        store = journals_in(self.database, collection)
         journal = Journal(
             aggregate, store, self.environment, tenant=self.settings.tenant, key=self.settings.journal_key
         )
@@ -76,29 +82,57 @@ class Bus(Generic[Settings]):
         self._publishing.append(relay.run)
         return journal
 
+    def prepare(self, preparation: Background) -> None:
+        """Do this before the first request and before anything in the background; again until it is done."""
+        self._preparations.append(preparation)
+
     def consume(self, group: str, topics: Sequence[str], subscriptions: Mapping[type[Event], Handler]) -> None:
         """Read these topics as this consumer group: one line per event and its handler."""
         dispatcher = Dispatcher(group, subscriptions, MongoMarkers(self.database), self.publisher, self.environment)
         self._groups.append(group)
-        self._publishing.append(functools.partial(consume, self.settings, topics, dispatcher))
+        reading = functools.partial(consume, self.settings, topics, dispatcher, leaving=self._leaving)
+        self._publishing.append(functools.partial(self._ended, reading))
 
     def perform(self, journal: Journal[S], performers: Mapping[str, Performer[S]]) -> None:
         """Do the work that these journals want, and sweep up what they could not publish at once."""
         loop = WorkLoop(journal, performers, self.environment)
         journal.listen(loop)
+        self._loops.append(loop)
         self.background.append(loop.run)
 
     async def serve(self, app: FastAPI) -> int:
         """Run the role until it is told to stop; return the exit code."""
         after_preparation = [self.publisher.connect, *self._publishing]
         if self._groups:
-            after_preparation.append(self._sweep)
+            after_preparation.append(functools.partial(self._ended, self._sweep))
         waiting = [functools.partial(self._when_prepared, task) for task in after_preparation]
-        return await serve_async(app, self.settings, [self._guard, *self.background, *waiting])
+        phases = Phases(self._open, self._leave, self._flush)
+        return await serve_async(app, self.settings, [self._guard, *self.background, *waiting], phases)
 
     async def ready(self) -> None:
         """Raise `StorageUnavailable` unless the database has a primary."""
         await ping(self.database)
+
+    async def _open(self) -> None:
+        for preparation in self._preparations:
+            await patiently(preparation, self.environment)
+
+    async def _leave(self) -> None:
+        self._leaving.set()
+        await asyncio.gather(*(loop.leave() for loop in self._loops), *(ended.wait() for ended in self._ending))
+
+    async def _flush(self) -> None:
+        await asyncio.gather(*(relay.finish() for relay in self._relays))
+
+    async def _ended(self, task: Background) -> None:
+        """Do something that ends by itself on leaving, so that leaving can wait for it."""
+        ended = asyncio.Event()
+        self._ending.add(ended)
+        try:
+            await task()
+        finally:
+            ended.set()
+            self._ending.discard(ended)
 
     async def _guard(self) -> None:
         """Prepare the broker, let publishing and consuming begin, then watch that it stays the same."""
@@ -119,7 +153,7 @@ class Bus(Generic[Settings]):
         """Publish what is left over, for ever; one replica at a time."""
         leases = MongoLeases(self.database, self.environment)
         holder = f"{os.getpid()}-{self.environment.token(5)}"
-        while True:
+        while not self._leaving.is_set():
             await self.environment.sleep(SWEEP_SECONDS)
             try:
                 if await leases.acquire(f"sweep/{self.service}", holder, SWEEP_LEASE):

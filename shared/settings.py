@@ -55,6 +55,12 @@ class CommonSettings(BaseSettings):
     environment: Literal["development", "production"] = Field("development", description="development or production")
     http_host: str = Field("127.0.0.1", description="the address to listen on, such as 127.0.0.1 or 0.0.0.0")
     http_port: int = Field(8100, ge=0, le=65535, description="a port number between 0 and 65535")
+    http_connections: int = Field(1000, ge=10, le=50_000, description="a whole number from 10 to 50000")
+    http_requests: int = Field(256, ge=1, le=10_000, description="a whole number from 1 to 10000")
+    http_requests_per_caller: int = Field(64, ge=1, le=10_000, description="a whole number from 1 to 10000")
+    drain_seconds: float = Field(
+        0.0, ge=0, le=30, description="0 to 30: how long to go on answering, not ready, after being told to stop"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     kafka_bootstrap_servers: str = Field(
         "127.0.0.1:9192", min_length=3, description="host:port of one or more brokers, separated by commas"

@@ -24,6 +24,8 @@ from shared.telemetry import span_from
 log = logging.getLogger(__name__)
 
 LEASE: Final = timedelta(seconds=60)
+LEAVE_SECONDS: Final = 8.0
+GIVE_BACK_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 0.25
 FIRST_BACKOFF_SECONDS: Final = 1.0
 LONGEST_BACKOFF_SECONDS: Final = 300.0
@@ -106,6 +108,7 @@ class WorkLoop(Generic[S]):
     _circuits: dict[str, Circuit] = field(default_factory=dict)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _leaving: bool = False
 
     def saved(self, _subject: str, _published: int, _events: tuple[Document, ...], work: tuple[Work, ...]) -> None:
         """Look at once when work was saved in this process; other processes' work is found by polling."""
@@ -113,8 +116,8 @@ class WorkLoop(Generic[S]):
             self._wake.set()
 
     async def run(self) -> None:
-        """Perform due work for ever."""
-        while True:
+        """Perform due work until told to leave."""
+        while not self._leaving:
             try:
                 await self.start_due()
             except StorageUnavailable:
@@ -140,7 +143,21 @@ class WorkLoop(Generic[S]):
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
+    async def leave(self) -> None:
+        """Start nothing more, end what was started, and give back what takes longer than `LEAVE_SECONDS`."""
+        self._leaving = True
+        self._wake.set()
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=LEAVE_SECONDS)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=GIVE_BACK_SECONDS)
+
     async def _pause(self) -> None:
+        if self._leaving:
+            return
         self._wake.clear()
         waiter = asyncio.ensure_future(self._wake.wait())
         nap = asyncio.ensure_future(self.environment.sleep(POLL_SECONDS))
@@ -166,7 +183,7 @@ class WorkLoop(Generic[S]):
     def _start(self, subject: str, work_id: str) -> bool:
         kind = work_id.rpartition("/")[2]
         busy = self._busy.setdefault(kind, set())
-        if work_id in busy or self._free(kind) <= 0:
+        if self._leaving or work_id in busy or self._free(kind) <= 0:
             return False
         busy.add(work_id)
         task = asyncio.create_task(self._perform(subject, work_id, self.performers[kind]))
@@ -187,10 +204,20 @@ class WorkLoop(Generic[S]):
             if task is None:
                 return
             with span_from(task.traceparent, f"do {task.kind}", SpanKind.CLIENT, subject=subject, work_id=task.id):
-                await self._do(task, performer)
+                await self._do_or_give_back(task, performer)
         except Transient as error:
             # Its lease ends by itself; then it is due again.
             log.warning("work_outcome_not_saved", extra={"work_id": work_id, "reason": type(error).__name__})
+
+    async def _do_or_give_back(self, task: Task[S], performer: Performer[S]) -> None:
+        try:
+            await self._do(task, performer)
+        except asyncio.CancelledError:
+            if self._leaving:
+                # Others need not wait for the lease to end. The provider's outcome is as unknown as after a crash.
+                record_work(task.kind, "given_back")
+                await self.journal.postpone(task, self.environment.now())
+            raise
 
     async def _do(self, task: Task[S], performer: Performer[S]) -> None:
         if task.not_after is not None and timestamp(self.environment.now()) > task.not_after:

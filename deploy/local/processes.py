@@ -28,7 +28,7 @@ class Launch:
     directory: Path
     ready: Callable[[], bool]
     deadline_seconds: float = 60.0
-    stop_seconds: float = 15.0
+    stop_seconds: float = 40.0
 
 
 @dataclass

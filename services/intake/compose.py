@@ -12,7 +12,7 @@ from services.intake.state import Dossier
 from services.intake.work import Desk
 from shared.contracts.topics import Topic, agency_topic
 from shared.journal import Journal
-from shared.runtime import Bus, patiently
+from shared.runtime import Bus
 from shared.store.changes import Changes
 from shared.store.files import MongoFiles, MongoLedger, MongoTickets
 from shared.store.journals import MongoJournalStore
@@ -38,7 +38,7 @@ async def portal(bus: Bus[IntakeSettings], journal: Journal[Dossier], desk: Desk
         raise ValueError("VAULT_MONGODB_URI: expected, intake keeps people's tokens in the vault's database")
     settings = bus.settings
     tickets = MongoTickets(bus.database, bus.environment)
-    await patiently(tickets.prepare, bus.environment)
+    bus.prepare(tickets.prepare)
     counter = Counter(
         dossiers=journal,
         store=journal.store,

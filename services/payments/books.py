@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Final, Protocol
 
 from services.payments.domain import payment_aggregate
@@ -10,7 +11,7 @@ from services.payments.settings import PaymentsSettings
 from services.payments.state import Payment
 from shared.journal import Journal
 from shared.qr_reference import qr_reference
-from shared.runtime import Bus, patiently
+from shared.runtime import Bus
 from shared.store.mongo import ASCENDING, Database, translated
 
 COLLECTION: Final = "payments"
@@ -42,14 +43,15 @@ class MongoBooks:
 
 
 async def open_payments(bus: Bus[PaymentsSettings]) -> tuple[Journal[Payment], MongoBooks]:
-    """Return the payments' journals, counted, and their books; waits until the database is there."""
+    """Return the payments' journals, counted, and their books."""
     payments = await bus.journal(payment_aggregate(bus.settings.poll_first_seconds), COLLECTION)
     payments.listen(PaymentCounter())
-    return payments, await patiently(lambda: open_books(bus.database), bus.environment)
+    bus.prepare(partial(prepare_books, bus.database))
+    return payments, MongoBooks(bus.database)
 
 
-async def open_books(database: Database) -> MongoBooks:
-    """Return the books; a reference can belong to one payment only. Raises `StorageUnavailable`."""
+async def prepare_books(database: Database) -> None:
+    """See to it that a reference belongs to one payment only. Raises `StorageUnavailable`."""
     with translated():
         await database[COLLECTION].create_index(
             [("state.reference", ASCENDING)],
@@ -57,7 +59,6 @@ async def open_books(database: Database) -> MongoBooks:
             unique=True,
             partialFilterExpression={"state.reference": {"$type": "string"}},
         )
-    return MongoBooks(database)
 
 
 def reference_of(payment: str, tenant_no: int, year: int, attempt: int = 0) -> str:

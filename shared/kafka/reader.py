@@ -34,8 +34,15 @@ class _LoadMarkers(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._dispatcher.load_markers()
 
 
-async def consume(settings: CommonSettings, topics: Sequence[str], dispatcher: Dispatcher) -> None:
-    """Read the topics for ever. Offsets are committed only after every record of a fetch was dealt with."""
+async def consume(
+    settings: CommonSettings, topics: Sequence[str], dispatcher: Dispatcher, leaving: asyncio.Event | None = None
+) -> None:
+    """Read the topics until `leaving` is set, then leave the group at once, so that others need not wait for us.
+
+    Offsets are committed only after every record of a fetch was dealt with. What is fetched is the back-pressure: while
+    one fetch is dealt with nothing else is asked for, and the client holds no more than it fetched ahead.
+    """
+    leaving = leaving or asyncio.Event()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         group_id=dispatcher.group,
@@ -51,7 +58,7 @@ async def consume(settings: CommonSettings, topics: Sequence[str], dispatcher: D
     consumer.subscribe(list(topics), listener=_LoadMarkers(dispatcher))
     try:
         await started(consumer)
-        while True:
+        while not leaving.is_set():
             await _one_fetch(consumer, dispatcher)
     finally:
         await consumer.stop()

@@ -190,8 +190,19 @@ class MongoJournalStore:
         )
 
 
+def journals_in(database: Database, name: str) -> MongoJournalStore:
+    """Return the store of one aggregate kind; asks nobody. Before its first use `prepare_journals` is to end."""
+    return MongoJournalStore(database[name], database[f"{name}_segments"])
+
+
 async def open_journals(database: Database, name: str, lookups: Sequence[str] = ()) -> MongoJournalStore:
-    """Return the store of one aggregate kind, its collections, validator and indexes made if need be.
+    """Return the store of one aggregate kind, prepared."""
+    await prepare_journals(database, name, lookups)
+    return journals_in(database, name)
+
+
+async def prepare_journals(database: Database, name: str, lookups: Sequence[str] = ()) -> None:
+    """Make collections, validator and indexes where they are missing.
 
     `lookups` names stored fields, such as `state.status`, that the service's lists ask for.
     """
@@ -205,7 +216,6 @@ async def open_journals(database: Database, name: str, lookups: Sequence[str] = 
         await segments.create_index([("subject", ASCENDING), ("last", ASCENDING)], name="order")
         for field in lookups:
             await journals.create_index([(field, ASCENDING), ("_id", ASCENDING)], name=field)
-    return MongoJournalStore(journals, segments)
 
 
 def _head(document: Document, matched: Sequence[Document]) -> Head:

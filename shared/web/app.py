@@ -18,6 +18,7 @@ from shared.environment import Environment, SystemEnvironment
 from shared.settings import CommonSettings
 from shared.web import handlers, health
 from shared.web.body import RawBodies, StrictJsonBody
+from shared.web.gate import Admission, Gate
 from shared.web.observe import Observe
 from shared.web.problems import MEDIA_TYPE
 
@@ -88,7 +89,7 @@ def create_app(
     verifier: TokenVerifier | None = None,
     raw_bodies: RawBodies | None = None,
 ) -> FastAPI:
-    """The application of a role: problems, strict JSON, probes, OpenAPI at `/openapi.json`, access log and traces.
+    """The application of a role: limits, problems, strict JSON, probes, OpenAPI at `/openapi.json`, log and traces.
 
     `checks` name what `/health/ready` asks; `raw_bodies` the routes that read other bodies than strict JSON; tests
     give their own `environment` and `verifier`.
@@ -108,10 +109,12 @@ def create_app(
     app.state.verifier = verifier or TokenVerifier(
         settings.oidc_issuer, settings.oidc_audience, http, environment or SystemEnvironment()
     )
+    gate = app.state.gate = Gate(settings.http_requests, settings.http_requests_per_caller)
     handlers.install(app)
-    app.include_router(health.router(checks or {}))
+    app.include_router(health.router(checks or {}, gate))
     _serve_openapi(app)
     app.add_middleware(StrictJsonBody, raw_bodies=raw_bodies)
+    app.add_middleware(Admission, gate=gate)
     app.add_middleware(Observe, owner=app, service=service, strict_transport=settings.environment == "production")
     return app
 

@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from shared.auth import public
 from shared.logs import error_types
+from shared.web.gate import RETRY_SECONDS, Gate
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,11 @@ async def _passes(name: str, check: Callable[[], Awaitable[None]]) -> bool:
     return True
 
 
-def router(checks: Checks) -> APIRouter:
-    """The three routes, not in the OpenAPI document: they belong to the operator's network."""
+def router(checks: Checks, gate: Gate) -> APIRouter:
+    """The three routes, not in the OpenAPI document: they belong to the operator's network.
+
+    Not ready is a role whose checks fail, that is not open yet, or that was told to stop.
+    """
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(public("probes carry no personal data"))])
 
     @routes.get("/health/live")
@@ -47,9 +51,9 @@ def router(checks: Checks) -> APIRouter:
 
     @routes.get("/health/ready")
     async def ready() -> JSONResponse:
-        failed = await failed_checks(checks)
+        failed = [gate.state] if gate.state != "open" else await failed_checks(checks)
         if failed:
-            return JSONResponse({"status": "down", "failed": failed}, 503, {"Retry-After": "2"})
+            return JSONResponse({"status": "down", "failed": failed}, 503, {"Retry-After": str(RETRY_SECONDS)})
         return JSONResponse({"status": "up", "checks": list(checks)})
 
     @routes.get("/metrics")

@@ -12,7 +12,7 @@ from deploy.compose import draw
 from deploy.local.install import UV
 from deploy.local.roles import DATABASES, PURPOSES, ROLES, SERVICES, Role
 from services.analytics.worker import STOP_SECONDS
-from shared.web.serve import GRACE_SECONDS
+from shared.web.serve import CANCEL_SECONDS, longest_stop
 from tests.architecture.deployment import (
     compose,
     compose_text,
@@ -27,6 +27,9 @@ from tests.architecture.tree import ROOT
 LEFT_TO_DEFAULTS: dict[str, str] = {
     "kafka_session_timeout_ms": "a default for every installation",
     "deadline_scale": "for development and tests only",
+    "http_connections": "a default for every installation",
+    "http_requests": "a default for every installation",
+    "http_requests_per_caller": "a default for every installation",
     "catalogue": "a folder a town mounts",
     "poll_first_seconds": "a default for every installation",
     "kpi_overlap": "a default for every installation",
@@ -74,10 +77,12 @@ def test_left_out_settings_exist() -> None:
 def test_every_role_is_there_and_watched() -> None:
     """No role is forgotten; each has a health check, limits, time to stop, no right and no file to write."""
     assert set(ROLES) == {name for name, one in services().items() if one["image"].startswith("dossierbus:")}
+    assert CANCEL_SECONDS > STOP_SECONDS
     for name in ROLES:
         one = services()[name]
         assert "/health/ready" in one["healthcheck"]["test"][-1]
-        assert int(one["stop_grace_period"].rstrip("s")) > GRACE_SECONDS + STOP_SECONDS
+        drain = float(one["environment"]["DRAIN_SECONDS"])
+        assert int(one["stop_grace_period"].rstrip("s")) > longest_stop(drain)
         assert one["read_only"]
         assert one["cap_drop"] == ["ALL"]
         assert set(one["profiles"]) == {"small", "full"}

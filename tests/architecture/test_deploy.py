@@ -11,11 +11,10 @@ import pytest
 from deploy.compose import draw
 from deploy.local.roles import PURPOSES, ROLES, Role
 from services.analytics.stream import CHANGELOG
-from services.analytics.worker import STOP_SECONDS
 from services.intake.catalogue.load import load_catalogue
 from shared.contracts.topics import EVENT_TOPICS, GROUPS, Topic, all_topics
 from shared.web.health import CHECK_TIMEOUT_SECONDS
-from shared.web.serve import GRACE_SECONDS
+from shared.web.serve import longest_stop
 from tests.architecture.custom_resources import SCHEMAS
 from tests.architecture.deployment import (
     OVERLAYS,
@@ -171,8 +170,10 @@ def test_probes_and_grace_fit_the_code(overlay: str, role: Role) -> None:
     assert container["livenessProbe"]["httpGet"]["path"] == "/health/live"
     assert container["readinessProbe"]["httpGet"]["path"] == "/health/ready"
     assert container["readinessProbe"]["timeoutSeconds"] > CHECK_TIMEOUT_SECONDS
+    drain = float(cluster_environment(rendered(overlay), container, SECRETS)["DRAIN_SECONDS"])
+    assert drain >= container["readinessProbe"]["periodSeconds"]
     grace = pod(of_kind(rendered(overlay), "Deployment")[role.name])["terminationGracePeriodSeconds"]
-    assert grace > container["lifecycle"]["preStop"]["sleep"]["seconds"] + GRACE_SECONDS + STOP_SECONDS
+    assert grace > longest_stop(drain)
 
 
 @EACH_OVERLAY

@@ -10,12 +10,15 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
+
+from shared.web.serve import GRACE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 KEY = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
@@ -27,6 +30,7 @@ from fastapi import Depends
 from fastapi.responses import StreamingResponse
 from shared.auth import public
 from shared.errors import BrokerReplaced
+from shared.phases import Phases
 from shared.settings import CommonSettings, load
 from shared.telemetry import configure
 from shared.web.app import create_app
@@ -34,6 +38,17 @@ from shared.web.serve import serve
 
 log = logging.getLogger("services.test")
 trigger = asyncio.Event()
+begun = 0
+
+async def opening():
+    await asyncio.Event().wait()
+
+async def leaving():
+    log.info("leaving")
+
+async def flushing():
+    log.info("flushing")
+    raise RuntimeError
 
 @asynccontextmanager
 async def lifespan(app):
@@ -66,7 +81,17 @@ async def endless() -> StreamingResponse:
             await asyncio.sleep(0.05)
     return StreamingResponse(ticks(), media_type="text/event-stream")
 
-serve(app, settings, [background])
+@app.post("/slow", dependencies=[Depends(public("a test"))])
+async def slow() -> None:
+    global begun
+    begun += 1
+    await asyncio.sleep(1)
+
+@app.get("/begun", dependencies=[Depends(public("a test"))])
+async def count() -> int:
+    return begun
+
+serve(app, settings, [background], {phases})
 """
 
 
@@ -105,14 +130,16 @@ class Role:
 
 
 @contextmanager
-def running(failure: str = "RuntimeError", start: str = "pass", **variables: str) -> Iterator[Role]:
+def running(
+    failure: str = "RuntimeError", start: str = "pass", phases: str = "Phases()", **variables: str
+) -> Iterator[Role]:
     """Start the role with settings; whatever happens, it is gone afterwards."""
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HTTP_PORT": str(port), "MONGODB_URI": "mongodb://x/y",
         "JOURNAL_KEY": KEY, "HASH_KEY": KEY, "OIDC_ISSUER": "http://127.0.0.1:9", **variables,
     }  # fmt: skip
-    program = textwrap.dedent(ROLE).replace("{failure}", failure).replace("{start}", start)
+    program = textwrap.dedent(ROLE).replace("{failure}", failure).replace("{start}", start).replace("{phases}", phases)
     process = subprocess.Popen(
         [sys.executable, "-c", program], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -134,18 +161,74 @@ def test_asked_to_stop_it_ends_in_order_with_code_0(number: signal.Signals) -> N
     assert events == ["opened", "working", "stopped_working", "closed"]
 
 
-def test_an_open_stream_does_not_hold_up_the_end() -> None:
-    """Endless streams are cut after the grace period."""
+def test_an_open_stream_ends_in_order_when_the_role_leaves() -> None:
+    """An endless stream ends whole, at once: its reader sees an end and goes on elsewhere; no grace is used up."""
     with running() as role:
         role.wait_ready()
         with httpx.stream("GET", f"{role.base}/endless", timeout=20) as stream:
             chunks = stream.iter_raw()
             next(chunks)
             role.process.send_signal(signal.SIGTERM)
-            with pytest.raises(httpx.TransportError):
-                list(chunks)
+            began = time.monotonic()
+            list(chunks)
         code, events, _ = role.end()
     assert (code, events[-1]) == (0, "closed")
+    assert time.monotonic() - began < GRACE_SECONDS
+
+
+def test_while_it_drains_it_is_not_ready_and_still_answers() -> None:
+    """Told to stop: the probe says so at once, requests are answered for a while, each on its last connection."""
+    with running(DRAIN_SECONDS="1") as role, httpx.Client(base_url=role.base, timeout=5) as http:
+        role.wait_ready()
+        role.process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + 5
+        while (probe := http.get("/health/ready")).status_code == 200 and time.monotonic() < until:
+            time.sleep(0.01)
+        answer = http.get("/openapi.json")
+        code, _, _ = role.end()
+    assert (probe.status_code, probe.json()["failed"]) == (503, ["leaving"])
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+    assert code == 0
+
+
+def test_a_request_under_way_is_finished() -> None:
+    """SIGTERM in the middle of a request: the port closes, the request is answered, then the process ends."""
+    with running() as role, ThreadPoolExecutor() as pool:
+        role.wait_ready()
+        answer = pool.submit(httpx.post, f"{role.base}/slow", timeout=10)
+        while httpx.get(f"{role.base}/begun", timeout=5).json() == 0:
+            time.sleep(0.01)
+        role.process.send_signal(signal.SIGTERM)
+        code, events, _ = role.end()
+    assert answer.result().status_code == 200
+    assert (code, events[-1]) == (0, "closed")
+
+
+def test_the_port_is_open_before_the_role() -> None:
+    """Alive but not ready, and every request is told when to come back, as long as what it needs is missing."""
+    with running(phases="Phases(open=opening)") as role:
+        role.wait_ready()
+        live, ready = (httpx.get(f"{role.base}/health/{probe}", timeout=5) for probe in ("live", "ready"))
+        refused = httpx.post(f"{role.base}/fail", timeout=5)
+        opened = httpx.get(f"{role.base}/metrics", timeout=5)
+        role.process.send_signal(signal.SIGTERM)
+        code, events, _ = role.end()
+    assert (live.status_code, ready.status_code, opened.status_code) == (200, 503, 200)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    assert refused.json()["type"].endswith("/unavailable")
+    assert (code, events) == (0, ["opened", "closed"])
+
+
+def test_each_phase_comes_in_its_turn() -> None:
+    """Leave beside the requests, flush after them, the background ends last; a phase that fails holds up nothing."""
+    with running(phases="Phases(leave=leaving, flush=flushing)") as role:
+        role.wait_ready()
+        role.process.send_signal(signal.SIGTERM)
+        code, events, lines = role.end()
+    assert (code, events) == (0, ["opened", "working", "leaving", "flushing", "stopped_working", "closed"])
+    assert [(line["step"], line["error_type"]) for line in lines if line["event"] == "phase_cut"] == [
+        ("flush", "RuntimeError")
+    ]
 
 
 @pytest.mark.parametrize(("failure", "code"), [("RuntimeError('Lea Muster')", 1), ("BrokerReplaced()", 75)])

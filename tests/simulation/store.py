@@ -183,10 +183,13 @@ class SimJournalStore:
         return await self._ask(lambda: at_once(self.inside.subjects(after, limit)))
 
 
-async def open_journals(database: SimDatabase, name: str, lookups: Sequence[str] = ()) -> SimJournalStore:
+def journals_in(database: SimDatabase, name: str) -> SimJournalStore:
     """Return a process's store; stands for the function of this name in `shared.store.journals`."""
-    del lookups
     return SimJournalStore(database, name)
+
+
+async def prepare(*_: object) -> None:
+    """Stand for what makes collections and indexes."""
 
 
 class Remote:
@@ -301,8 +304,3 @@ class SimBooks:
             return {reference: found[reference] for reference in references if reference in found}
 
         return await self._database.server.ask(find)
-
-
-async def open_books(database: SimDatabase) -> SimBooks:
-    """Stand for the function of this name in `services.payments.books`."""
-    return SimBooks(database)

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -17,8 +17,10 @@ from services.intake.compose import open_dossiers
 from services.intake.people import People
 from services.payments.books import open_payments
 from shared.errors import BrokerReplaced
+from shared.phases import Phases
 from shared.runtime import Bus
 from shared.vault import Vault
+from shared.web.serve import FLUSH_SECONDS, LEAVE_SECONDS
 from tests.contract.roles import ENVIRONMENT, Service, service
 from tests.simulation import consumer, faust, kafka, store
 from tests.simulation.broker import SimBroker
@@ -158,7 +160,8 @@ def plugged() -> Iterator[None]:
         "shared.kafka.client.AIOKafkaAdminClient": kafka.SimAdmin,
         "shared.kafka.reader.AIOKafkaConsumer": consumer.SimConsumer,
         "shared.kafka.guard.AIOKafkaConsumer": consumer.SimConsumer,
-        "shared.runtime.open_journals": store.open_journals,
+        "shared.runtime.journals_in": store.journals_in,
+        "shared.runtime.prepare_journals": store.prepare,
         "shared.runtime.MongoLeases": store.SimLeases,
         "shared.runtime.MongoMarkers": store.markers,
         "shared.runtime.MongoInstallation": store.SimInstallation,
@@ -168,7 +171,8 @@ def plugged() -> Iterator[None]:
         "services.intake.compose.create_app": _create_app,
         "services.intake.compose.load_catalogue": catalogue,
         "services.intake.work.render": _render,
-        "services.payments.books.open_books": store.open_books,
+        "services.payments.books.MongoBooks": store.SimBooks,
+        "services.payments.books.prepare_books": store.prepare,
         "services.analytics.worker.MongoInstallation": store.SimInstallation,
         "services.analytics.worker.MongoMarkers": store.markers,
         "services.analytics.worker.make_app": faust.make_app,
@@ -189,8 +193,9 @@ STOP: ContextVar[Callable[["asyncio.Future[int]"], None]] = ContextVar("stop")
 FAILED: ContextVar[Callable[[Exception], None]] = ContextVar("failed")
 
 
-async def serve(_app: object, _settings: object, background: Any) -> int:
-    """Stand for `serve_async`: run the background until one task fails or the process is asked to stop."""
+async def serve(_app: object, _settings: object, background: Any, phases: Phases | None = None) -> int:
+    """Stand for `serve_async`: run the background until one task fails or the process is asked to stop, in order."""
+    phases = phases or Phases()
     ending: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     STOP.get()(ending)
 
@@ -207,8 +212,14 @@ async def serve(_app: object, _settings: object, background: Any) -> int:
             FAILED.get()(error)
             end(1)
 
+    await phases.open()
     tasks = [asyncio.ensure_future(run(task)) for task in background]
     code = await ending
+    if code == 0:
+        for phase, seconds in ((phases.leave, LEAVE_SECONDS), (phases.flush, FLUSH_SECONDS)):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await phase()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
