@@ -1,35 +1,31 @@
 """`python -m services.cli`: what operators do with journals and dead letters. Decides nothing and calls no provider.
 
 It runs with the settings of one service (MONGODB_URI, JOURNAL_KEY, KAFKA_BOOTSTRAP_SERVERS…), next to its roles. It is
-the one place that knows the journals of all services; none of them knows it. Exit codes: 0 fine, 1 something was found
-or is left to do, 2 a wrong call.
+the one place that knows the journals of all services; none of them knows it. Its parts lie in `services/operations`.
+Exit codes: 0 fine, 1 something was found or is left to do, 2 a wrong call.
 """
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from services.identity.domain import CHECK, EVIDENCE
 from services.intake.domain import dossier_aggregate
 from services.notifications.domain import MESSAGE
+from services.operations import dlq
+from services.operations.command import Command
 from services.payments.books import COLLECTION as PAYMENTS
 from services.payments.domain import payment_aggregate
 from shared.backup import cli as backup
-from shared.consumer import FOLLOWS, REASON
-from shared.contracts.topics import GROUPS
 from shared.environment import SystemEnvironment
 from shared.errors import Transient
 from shared.journal import Aggregate, Journal
 from shared.journal.verify import Finding, verify_all
-from shared.kafka.client import KafkaPublisher
-from shared.kafka.letters import KafkaLetters
-from shared.redrive import Redriven, redrive
 from shared.settings import CommonSettings, load
 from shared.store.journals import MongoJournalStore
 from shared.store.mongo import Database, connect
-from shared.store.small import MongoMarkers
 
 # How an aggregate plans and shares does not matter here, only how its events fold.
 JOURNALS: Final[dict[str, dict[str, Aggregate[Any]]]] = {
@@ -39,8 +35,6 @@ JOURNALS: Final[dict[str, dict[str, Aggregate[Any]]]] = {
     "notifications": {"messages": MESSAGE},
 }
 SHOWN: Final = 50
-
-Command = Callable[[argparse.Namespace, CommonSettings, Database], Awaitable[int]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,41 +78,6 @@ async def replay(options: argparse.Namespace, settings: CommonSettings, database
     return 0
 
 
-async def dlq_list(options: argparse.Namespace, settings: CommonSettings, database: Database) -> int:
-    """Show which dossiers a group sets aside, and the records that nobody could read."""
-    markers = await MongoMarkers(database).list(options.group)
-    for marker in markers:
-        waits = f"{marker['waiting']} letters since {marker['since']}"
-        print(f"{marker['key']}: {waits}, first {marker['event']}: {marker['reason']}")
-    notes = [dict(letter.headers) for letter in await KafkaLetters(settings).all(options.group)]
-    unreadable = [note for note in notes if FOLLOWS not in note]
-    for note in unreadable[-SHOWN:]:
-        print(f"unreadable: {note['dlq_origin'].decode()}: {note[REASON].decode()}")
-    print(f"{options.group}: {len(markers)} dossiers set aside, {len(unreadable)} unreadable records")
-    return 0
-
-
-async def dlq_redrive(options: argparse.Namespace, settings: CommonSettings, database: Database) -> int:
-    """Let a group handle its letters again, of one dossier or of all."""
-    markers, publisher = MongoMarkers(database), KafkaPublisher(settings)
-    keys = [options.key] if options.key else [marker["key"] for marker in await markers.list(options.group)]
-    letters = KafkaLetters(settings)
-    endings: list[Redriven] = []
-    await publisher.connect()
-    try:
-        for key in keys:
-            token = SystemEnvironment().token()
-            ended = await redrive(
-                options.group, key, token=token, markers=markers, letters=letters, publisher=publisher
-            )
-            print(f"{ended.key}: {ended.letters} letters, {ended.ending}")
-            endings.append(ended)
-    finally:
-        await publisher.close()
-    print(f"{options.group}: {sum(ended.ending == 'handled' for ended in endings)} of {len(keys)} dossiers handled")
-    return 0 if all(ended.ending == "handled" for ended in endings) else 1
-
-
 def _store(database: Database, name: str) -> MongoJournalStore:
     return MongoJournalStore(database[name], database[f"{name}_segments"])
 
@@ -138,14 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--service", required=True, choices=sorted(JOURNALS))
         one.set_defaults(command=command)
     backup.add_commands(commands)
-    dead = commands.add_parser("dlq", help="Look at a group's dead letters, or handle them again.")
-    actions = dead.add_subparsers(required=True, metavar="action")
-    for name, command in (("list", dlq_list), ("redrive", dlq_redrive)):
-        one = actions.add_parser(name, help=command.__doc__)
-        one.add_argument("--group", required=True, choices=GROUPS)
-        one.set_defaults(command=command)
-        if command is dlq_redrive:
-            one.add_argument("--key", help="a dossier's id; without it all that are set aside")
+    dlq.add_to(commands)
     return parser
 
 

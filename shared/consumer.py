@@ -5,6 +5,7 @@ marker and the dead-letter topic before the offset is committed; later events of
 
 A redrive sends a dossier's letters to their topics again, with its token. While the marker stands, only letters with
 that token are handled, so that no newer event overtakes them; one that fails again ends the redrive for those after it.
+An event that operators discarded is skipped for good, whichever way it comes.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ LARGEST_KEY_BYTES: Final = 10_000
 
 REASON: Final = "dlq_reason"
 ORIGIN: Final = "dlq_origin"
+SET_ASIDE: Final = "dlq_at"
 FOLLOWS: Final = "dlq_follows"
 """On letters of marked dossiers: a redrive handles them in order. Unreadable records stand for themselves."""
 REDRIVE: Final = "dlq_redrive"
@@ -45,8 +47,16 @@ class Markers(Protocol):
         """Set a dossier's events aside from now on; `letters` more now lie in the dead-letter topic."""
         ...
 
-    async def stop_redrive(self, group: str, key: str) -> None:
-        """Handle no more letters of the redrive under way: one of them failed again."""
+    async def stop_redrive(self, group: str, key: str, token: str, reason: str, event: str, now: str) -> None:
+        """Handle no more letters of this redrive: `event` failed again; without effect for another redrive."""
+        ...
+
+    async def discarded(self, group: str) -> set[str]:
+        """Return the ids of all events that operators discarded."""
+        ...
+
+    async def is_discarded(self, group: str, event: str) -> bool:
+        """Return whether operators discarded an event."""
         ...
 
     async def marked(self, group: str, key: str, redrive: str = "") -> bool:
@@ -68,6 +78,7 @@ class Dispatcher:
     publisher: Publisher
     environment: Environment
     _marked: set[str] = field(default_factory=set)
+    _discarded: set[str] = field(default_factory=set)
     _assignments: int = 1
     _loaded_for: int = 0
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -85,6 +96,7 @@ class Dispatcher:
             assignments = self._assignments
             # Those known stay: one of them may have been marked after the store was read.
             self._marked |= await self._patiently(lambda: self.markers.keys(self.group))
+            self._discarded |= await self._patiently(lambda: self.markers.discarded(self.group))
             self._loaded_for = assignments
 
     async def dispatch(self, messages: Sequence[Message]) -> None:
@@ -109,7 +121,10 @@ class Dispatcher:
         handler = self.subscriptions.get(type(received.event)) if received else None
         if received is None or handler is None:
             return "skipped"
-        if await self._is_marked(received.envelope.dossier, _redrive(message, self.group)):
+        redrive = _redrive(message, self.group)
+        if await self._is_discarded(received.envelope.id, redrive):
+            return "discarded"
+        if await self._is_marked(received.envelope.dossier, redrive):
             await self._set_aside(message, Permanent("an earlier event of this dossier waits"))
             return "dead_lettered"
         return await self._call(handler, received, message)
@@ -148,23 +163,35 @@ class Dispatcher:
             self._marked.discard(dossier)
         return False
 
+    async def _is_discarded(self, event: str, redrive: str) -> bool:
+        """Ask the store for letters of a redrive only: it follows a discard; other members load what was discarded."""
+        if self._loaded_for != self._assignments:
+            await self._load()
+        if event in self._discarded:
+            return True
+        if not redrive or not await self._patiently(lambda: self.markers.is_discarded(self.group, event)):
+            return False
+        self._discarded.add(event)
+        return True
+
     async def _set_aside(self, message: Message, error: Exception) -> None:
         """Send a letter, after and before a mark: who ends a redrive sees either the letter counted or a new marker."""
-        letter = _letter(message, self.group, error)
+        now = timestamp(self.environment.now())
+        letter = _letter(message, self.group, error, now)
         if isinstance(error, Undecodable):
             await self._patiently(lambda: self._send(letter))
             return
-        await self._patiently(lambda: self._mark(message, error, letters=0))
+        await self._patiently(lambda: self._mark(message, error, now, letters=0))
         await self._patiently(lambda: self._send(letter))
-        await self._patiently(lambda: self._mark(message, error, letters=1))
+        await self._patiently(lambda: self._mark(message, error, now, letters=1))
 
-    async def _mark(self, message: Message, error: Exception, *, letters: int) -> None:
-        found = attributes(message.headers)
-        dossier, now = found["partitionkey"], timestamp(self.environment.now())
-        await self.markers.mark(self.group, dossier, _reason(error), found["id"], now, letters=letters)
+    async def _mark(self, message: Message, error: Exception, now: str, *, letters: int) -> None:
+        found, reason = attributes(message.headers), _reason(error)
+        dossier, event, redrive = found["partitionkey"], found["id"], _redrive(message, self.group)
+        await self.markers.mark(self.group, dossier, reason, event, now, letters=letters)
         self._marked.add(dossier)
-        if _redrive(message, self.group):
-            await self.markers.stop_redrive(self.group, dossier)
+        if redrive:
+            await self.markers.stop_redrive(self.group, dossier, redrive, reason, event, now)
 
     async def _send(self, letter: Message) -> None:
         if not all(await self.publisher.publish([letter])):
@@ -184,10 +211,10 @@ def _redrive(message: Message, group: str) -> str:
     return token if owner == group else ""
 
 
-def _letter(message: Message, group: str, error: Exception) -> Message:
+def _letter(message: Message, group: str, error: Exception, now: str) -> Message:
     """Return the record for the dead-letter topic; what does not fit there is named by its origin only."""
     origin = f"{message.topic}/{message.partition}/{message.offset}"
-    notes = [(REASON, _reason(error).encode()), (ORIGIN, origin.encode())]
+    notes = [(REASON, _reason(error).encode()), (ORIGIN, origin.encode()), (SET_ASIDE, now.encode())]
     headers, value = _own_headers(message), message.value
     if not isinstance(error, Undecodable):
         notes.append((FOLLOWS, b"1"))

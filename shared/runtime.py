@@ -27,6 +27,7 @@ from shared.journal.model import Aggregate, S
 from shared.kafka import guard
 from shared.kafka.client import KafkaPublisher
 from shared.kafka.reader import consume
+from shared.operations import HTTP_PATIENCE_SECONDS, dead_letters_of
 from shared.phases import Background, Phases
 from shared.relay import LARGEST_GROUP, Relay
 from shared.settings import CommonSettings, load
@@ -35,6 +36,7 @@ from shared.store.mongo import Database, connect, ping
 from shared.store.small import MongoInstallation, MongoKeyStore, MongoLeases, MongoMarkers
 from shared.telemetry import configure
 from shared.vault import MemoryKeyStore, Vault
+from shared.web import operations
 from shared.web.serve import serve_async
 from shared.work import Performer, WorkLoop
 
@@ -99,6 +101,11 @@ class Bus(Generic[Settings]):
         journal.listen(loop)
         self._loops.append(loop)
         self.background.append(loop.run)
+
+    def operate(self, app: FastAPI, *groups: str) -> None:
+        """Give operators the dead letters of these groups of the service."""
+        found = dead_letters_of(self.settings, self.database, self.publisher, self.environment, HTTP_PATIENCE_SECONDS)
+        app.include_router(operations.routes(found, groups, self.settings.hash_key))
 
     async def serve(self, app: FastAPI) -> int:
         """Run the role until it is told to stop; return the exit code."""

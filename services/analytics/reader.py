@@ -33,8 +33,9 @@ async def api(bus: Bus[Settings]) -> int:
 
     app = create_app("Analytics", "analytics", settings=settings, checks={"kpis": caught_up})
     app.include_router(routes(board))
+    bus.operate(app, "analytics")
     REGISTRY.register(KpiCollector(lambda: summed(board.aggregates()) if board.caught_up else None))
-    return await serve_async(app, settings, [lambda: _follow(bus, board)])
+    return await serve_async(app, settings, [lambda: _follow(bus, board), bus.publisher.connect])
 
 
 async def _follow(bus: Bus[Settings], board: Board) -> None:

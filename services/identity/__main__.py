@@ -30,6 +30,7 @@ async def play(bus: Bus[IdentitySettings], role: str) -> int:
             bus.perform(evidence, {FETCH_EVIDENCE: evidence_fetcher(bus.vault, register)})
         else:
             app.include_router(routes(checks, evidence))
+            bus.operate(app, "identity", "identity-reuse")
         return await bus.serve(app)
 
 

@@ -63,6 +63,7 @@ async def portal(bus: Bus[IntakeSettings], journal: Journal[Dossier], desk: Desk
         live.routes(counter, changes),
     ):
         app.include_router(router)
+    bus.operate(app, "intake")
     page.mount(app, settings)
     return app
 

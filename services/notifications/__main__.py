@@ -24,6 +24,7 @@ async def play(bus: Bus[NotificationsSettings], role: str) -> int:
         bus.perform(messages, {SEND_MAIL: mail_sender(bus.vault, mailer_of(settings), letterhead_of(settings))})
     else:
         app.include_router(routes(messages, settings.hash_key))
+        bus.operate(app, "notifications")
     return await bus.serve(app)
 
 

@@ -19,6 +19,7 @@ from shared.web.app import create_app
 async def _api(bus: Bus[PaymentsSettings]) -> int:
     app = create_app("Payments", "payments", settings=bus.settings, checks={"db": bus.ready}, raw_bodies=RAW_BODIES)
     app.include_router(routes(*await open_payments(bus), bus.settings))
+    bus.operate(app, "payments")
     return await bus.serve(app)
 
 

@@ -50,6 +50,7 @@ _LETTER: Final[Json] = {
     "properties": {
         "dlq_reason": {"type": "string", "description": "Why; names fields, never values."},
         "dlq_origin": {"type": "string", "description": "`<topic>/<partition>/<offset>` of the record."},
+        "dlq_at": {"type": "string", "format": "date-time", "description": "When it was set aside (RFC 3339)."},
         "dlq_follows": {"type": "string", "description": "Set when a marked dossier's redrive handles it in order."},
     },
 }

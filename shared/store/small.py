@@ -51,10 +51,11 @@ class MongoMarkers:
 
     def __init__(self, database: Database) -> None:
         self._markers: Collection = database["dead_letters"]
+        self._discarded: Collection = database["discarded_letters"]
 
     async def mark(self, group: str, key: str, reason: str, event: str, now: str, *, letters: int = 0) -> None:
         """Remember that this dossier's events go to the dead-letter topic from this event on."""
-        first = {"group": group, "key": key, "reason": reason, "event": event, "since": now}
+        first = {"group": group, "key": key, "reason": reason, "event": event, "since": now, "last": now, "attempts": 1}
         with translated():
             await self._markers.update_one(
                 {"_id": f"{group}/{key}"}, {"$setOnInsert": first, "$inc": {"waiting": letters}}, upsert=True
@@ -73,10 +74,14 @@ class MongoMarkers:
                 {"_id": f"{group}/{key}"}, {"$set": {"redrive": token}}, return_document=ReturnDocument.AFTER
             )
 
-    async def stop_redrive(self, group: str, key: str) -> None:
-        """Handle no more letters of the redrive under way: one of them failed again."""
+    async def stop_redrive(self, group: str, key: str, token: str, reason: str, event: str, now: str) -> None:
+        """Handle no more letters of this redrive: `event` failed again; without effect for another redrive."""
+        failed = {"reason": reason, "event": event, "last": now}
         with translated():
-            await self._markers.update_one({"_id": f"{group}/{key}"}, {"$unset": {"redrive": ""}})
+            await self._markers.update_one(
+                {"_id": f"{group}/{key}", "redrive": token},
+                {"$unset": {"redrive": ""}, "$set": failed, "$inc": {"attempts": 1}},
+            )
 
     async def find(self, group: str, key: str) -> dict[str, Any] | None:
         """Return a marker, or None."""
@@ -94,10 +99,35 @@ class MongoMarkers:
         with translated():
             return {document["key"] async for document in self._markers.find({"group": group}, {"key": 1})}
 
+    async def page(self, group: str, after: tuple[str, str] | None, limit: int) -> list[dict[str, Any]]:
+        """Return so many of the group's markers after the one with this (since, dossier), oldest first."""
+        beyond: dict[str, Any] = {}
+        if after is not None:
+            beyond = {"$or": [{"since": {"$gt": after[0]}}, {"since": after[0], "key": {"$gt": after[1]}}]}
+        with translated():
+            cursor = self._markers.find({"group": group, **beyond}).sort([("since", 1), ("key", 1)]).limit(limit)
+            return [document async for document in cursor]
+
     async def list(self, group: str) -> list[dict[str, Any]]:
         """Return the group's markers, oldest first."""
         with translated():
             return [document async for document in self._markers.find({"group": group}).sort("since", 1)]
+
+    async def discard(self, group: str, key: str, event: str, reason: str, who: str, now: str) -> None:
+        """Remember for good that the group is not to handle this event; the first one who said so stays."""
+        first = {"group": group, "key": key, "event": event, "reason": reason, "who": who, "at": now}
+        with translated():
+            await self._discarded.update_one({"_id": f"{group}/{event}"}, {"$setOnInsert": first}, upsert=True)
+
+    async def discarded(self, group: str) -> set[str]:
+        """Return the ids of all events that operators discarded."""
+        with translated():
+            return {document["event"] async for document in self._discarded.find({"group": group}, {"event": 1})}
+
+    async def is_discarded(self, group: str, event: str) -> bool:
+        """Return whether operators discarded an event."""
+        with translated():
+            return await self._discarded.find_one({"_id": f"{group}/{event}"}, {"_id": 1}) is not None
 
     async def clear(self, group: str, key: str) -> None:
         """Let this dossier's events be handled again."""

@@ -149,6 +149,7 @@ class MemoryMarkers:
     """Dead-letter markers in memory."""
 
     markers: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    discards: dict[tuple[str, str], str] = field(default_factory=dict)
     away: bool = False
 
     async def mark(self, group: str, key: str, reason: str, event: str, now: str, *, letters: int = 0) -> None:
@@ -160,6 +161,8 @@ class MemoryMarkers:
             "reason": reason,
             "event": event,
             "since": now,
+            "last": now,
+            "attempts": 1,
             "waiting": 0,
         }
         self.markers.setdefault((group, key), dict(first))["waiting"] += letters
@@ -178,9 +181,26 @@ class MemoryMarkers:
         marker["redrive"] = token
         return dict(marker)
 
-    async def stop_redrive(self, group: str, key: str) -> None:
-        """Handle no more letters of the redrive under way: one of them failed again."""
-        self.markers.get((group, key), {}).pop("redrive", None)
+    async def stop_redrive(self, group: str, key: str, token: str, reason: str, event: str, now: str) -> None:
+        """Handle no more letters of this redrive: `event` failed again; without effect for another redrive."""
+        marker = self.markers.get((group, key), {})
+        if marker.get("redrive") == token:
+            del marker["redrive"]
+            marker.update(reason=reason, event=event, last=now, attempts=marker["attempts"] + 1)
+
+    async def discard(self, group: str, key: str, event: str, reason: str, who: str, now: str) -> None:
+        """Remember for good that the group is not to handle this event."""
+        self.discards.setdefault((group, event), f"{key} {reason} {who} {now}")
+
+    async def discarded(self, group: str) -> set[str]:
+        """Return the ids of all events that operators discarded."""
+        self._available()
+        return {event for owner, event in self.discards if owner == group}
+
+    async def is_discarded(self, group: str, event: str) -> bool:
+        """Return whether operators discarded an event."""
+        self._available()
+        return (group, event) in self.discards
 
     async def find(self, group: str, key: str) -> dict[str, Any] | None:
         """Return a marker, or None."""
@@ -199,6 +219,11 @@ class MemoryMarkers:
         """Return every dossier that this group sets aside."""
         self._available()
         return {key for owner, key in self.markers if owner == group}
+
+    async def page(self, group: str, after: tuple[str, str] | None, limit: int) -> list[dict[str, Any]]:
+        """Return so many of the group's markers after the one with this (since, dossier), oldest first."""
+        found = sorted(await self.list(group), key=lambda marker: (marker["since"], marker["key"]))
+        return [marker for marker in found if after is None or (marker["since"], marker["key"]) > after][:limit]
 
     async def list(self, group: str) -> list[dict[str, Any]]:
         """Return the group's markers."""

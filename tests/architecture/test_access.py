@@ -8,7 +8,7 @@ from shared.auth import Requires, declared_access
 from shared.web.app import api_routes
 from tests.contract.roles import SERVICES, service, wired
 
-SCOPES = {"citizen", "caseworker", "operator", "agency", "service"}
+SCOPES = {"citizen", "caseworker", "operator", "operations", "agency", "service"}
 
 
 ROLES = [(name, role) for name in SERVICES for role in service(name).roles]

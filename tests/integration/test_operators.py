@@ -114,25 +114,32 @@ class Member:
 
 
 @pytest.fixture
-async def topic(database: Database, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> str:
+def group(request: pytest.FixtureRequest) -> str:
+    """The group; a test that leaves letters for good takes another one, since they lie in a topic of fixed name."""
+    name: str = getattr(request, "param", GROUP)
+    return name
+
+
+@pytest.fixture
+async def topic(database: Database, kafka: Kafka, group: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A fresh topic, and the group's dead-letter topic."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.stack.bootstrap)
-    await kafka.topic(dead_letter_topic(GROUP))
+    await kafka.topic(dead_letter_topic(group))
     return await kafka.topic()
 
 
 @pytest.fixture
-async def member(database: Database, kafka: Kafka, topic: str) -> AsyncIterator[Member]:
+async def member(database: Database, kafka: Kafka, group: str, topic: str) -> AsyncIterator[Member]:
     """The group at work; two events of d1 are set aside, a record nobody could read too."""
     member, publisher, markers = Member(), KafkaPublisher(kafka.settings()), MongoMarkers(database)
     await publisher.connect()
     handlers: dict[type[Event], Handler] = {IdentityConfirmed: member.handle}
-    dispatcher = Dispatcher(GROUP, handlers, markers, publisher, SystemEnvironment())
+    dispatcher = Dispatcher(group, handlers, markers, publisher, SystemEnvironment())
     reading = asyncio.create_task(consume(kafka.settings(), [topic], dispatcher))
     records = [record_of(subject, number, CONFIRMED, topic) for subject, number in (("d1", 1), ("d1", 2), ("d3", 1))]
     await publisher.publish([*records, replace(raw({"ce_id": None}, key=b"d2"), topic=topic)])
     async with asyncio.timeout(60):
-        while not (member.handled and await _waiting(markers) == 2):  # noqa: ASYNC110 - the group brings it about
+        while not (member.handled and await _waiting(markers, group) == 2):  # noqa: ASYNC110 - the group brings it about
             await asyncio.sleep(0.05)
     yield member
     reading.cancel()
@@ -141,8 +148,8 @@ async def member(database: Database, kafka: Kafka, topic: str) -> AsyncIterator[
     await publisher.close()
 
 
-async def _waiting(markers: MongoMarkers) -> int:
-    marker = await markers.find(GROUP, "d1")
+async def _waiting(markers: MongoMarkers, group: str) -> int:
+    marker = await markers.find(group, "d1")
     return int(marker["waiting"]) if marker else 0
 
 
@@ -154,16 +161,40 @@ async def test_dead_letters_are_listed_and_redriven(
     assert await run("dlq", "list", "--group", GROUP) == 0
     said = capsys.readouterr().out
     assert "d1: 2 letters since" in said
-    assert "first d1:1: refused by the test" in said
+    assert "tried once, failed d1:1: refused by the test" in said
     assert f"{GROUP}: 1 dossiers set aside, 1 unreadable records" in said
+    assert await run("dlq", "show", "--group", GROUP, "--key", "d1") == 0
+    said = capsys.readouterr().out
+    assert "failed 1. d1:1 org.dossierbus.identity.confirmed.v1" in said
+    assert "waits  2. d1:2 org.dossierbus.identity.confirmed.v1" in said
     assert await run("dlq", "redrive", "--group", GROUP, "--key", "d1") == 1
     assert "failed_again" in capsys.readouterr().out
+    assert await run("dlq", "redrive", "--group", GROUP, "--reason", "refused", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "tried 2 times" in said
+    assert "1 dossiers would be redriven in this order; nothing was done" in said
     member.refuses = False
     assert await run("dlq", "redrive", "--group", GROUP) == 0
     assert f"{GROUP}: 1 of 1 dossiers handled" in capsys.readouterr().out
     assert list(dict.fromkeys(member.handled)) == ["d3:1", "d1:1", "d1:2"]
     assert await MongoMarkers(database).list(GROUP) == []
     assert await run("dlq", "redrive", "--group", GROUP, "--key", "d9") == 1
+
+
+@pytest.mark.parametrize("group", ["notifications"], indirect=True)
+async def test_a_discarded_letter_lets_those_behind_go_on(
+    member: Member, database: Database, group: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is never handled, its reason and who discarded it are kept; what is not held cannot be discarded."""
+    discard = ("dlq", "discard", "--group", group, "--key", "d1", "--reason", "forged", "--as", "olga")
+    assert await run(*discard, "--event", "d1:9") == 1
+    assert f"{group} holds no letter d1:9." in capsys.readouterr().out
+    assert await run(*discard, "--event", "d1:1") == 0
+    assert list(dict.fromkeys(member.handled)) == ["d3:1", "d1:2"]
+    assert await MongoMarkers(database).list(group) == []
+    assert await run("dlq", "log", "--group", group) == 0
+    assert "cli:olga: discard" in (said := capsys.readouterr().out)
+    assert "forged: d1 handled" in said
 
 
 @pytest.mark.parametrize("line", ["", "verify", "verify --service analytics", "dlq", "dlq list", "dlq list --group x"])

@@ -39,6 +39,7 @@ CHECKS: Final = [
 ]
 REFUSALS: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 422})
 ENDLESS: Final = frozenset({"/v1/kpis/stream"})
+STAFF_SCOPES: Final = ("caseworker", "operator", "operations")
 STAFF: Final = ("/v1/reviews", "/details", "/decisions")
 SETTINGS: Final = settings(
     max_examples=EXAMPLES,
@@ -65,7 +66,7 @@ async def _prepare(stack: Stack) -> dict[str, Any]:
         await citizen.submit("residence-certificate", form, consents=["residence"], payment_method="invoice")
         await citizen.payable()
         await citizen.until("evidence_ready")
-        tokens = {scope: await town.token(f"fuzzing-{scope}", scope) for scope in ("caseworker", "operator")}
+        tokens = {scope: await town.token(f"fuzzing-{scope}", scope) for scope in STAFF_SCOPES}
         tokens["agency"] = await town.token("fuzzing-agency", "agency", agency="debt-office")
         return {"dossier": citizen.dossier, "tokens": {**tokens, "citizen": await citizen.token()}}
 
@@ -90,6 +91,8 @@ def _has_input(operation: Any) -> bool:
 
 
 def _scopes(role: str, path: str) -> tuple[str, ...]:
+    if path.startswith("/v1/operations"):
+        return ("operations",)
     if role != "intake-api":
         return ("operator", "caseworker")
     return ("caseworker", "agency") if path.endswith(STAFF) else ("citizen",)

@@ -1,7 +1,7 @@
 """A consumer group on a broker in memory, with a handler that fails as a test wants."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from shared.consumer import Dispatcher
@@ -73,6 +73,31 @@ class Reader:
     def letters(self) -> list[str]:
         """The ids of the dead letters, in order."""
         return [dict(letter.headers)["ce_id"].decode() for letter in self.broker.topic(DLQ)]
+
+
+class MemoryLetters:
+    """The dead-letter topic in memory; asking whether the group has read lets it read."""
+
+    def __init__(self, reader: Reader, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.reader = reader
+        self.meanwhile = meanwhile
+        self.runs = True
+
+    async def read(self, group: str, key: str) -> list[Message]:
+        """All letters of the dossier."""
+        assert group == GROUP
+        return [letter for letter in self.reader.broker.topic(DLQ) if letter.key == key.encode()]
+
+    async def consumed(self, group: str, topics: Sequence[str], key: str) -> bool:
+        """Let the group read everything."""
+        if self.runs:
+            while await self.reader.read():
+                pass
+        return self.runs
+
+    async def all(self, group: str) -> list[Message]:
+        """All letters."""
+        return list(self.reader.broker.topic(DLQ))
 
 
 def raw(headers: dict[str, bytes | None], value: bytes | None = b"{}", key: bytes | None = b"d1") -> Message:

@@ -14,6 +14,10 @@ class BothMarkers(Markers, Redrivable, Protocol):
         """Forget a marker."""
         ...
 
+    async def discard(self, group: str, key: str, event: str, reason: str, who: str, now: str) -> None:
+        """Discard an event."""
+        ...
+
 
 class MarkersBehaviour:
     """The behaviour suite."""
@@ -29,7 +33,7 @@ class MarkersBehaviour:
         assert await markers.find("g", "d1") is None
         assert await markers.start_redrive("g", "d1", "t") is None
         assert not await markers.finish_redrive("g", "d1", "t", 0)
-        await markers.stop_redrive("g", "d1")
+        await markers.stop_redrive("g", "d1", "t", "again", "d1:2", LATER)
         assert not await markers.marked("g", "d1")
 
     async def test_the_first_mark_says_why_and_letters_are_counted(self, markers: BothMarkers) -> None:
@@ -38,12 +42,14 @@ class MarkersBehaviour:
         await markers.mark("g", "d1", "other", "d1:9", LATER, letters=2)
         marker = await markers.find("g", "d1")
         assert marker is not None
-        assert {name: marker[name] for name in ("group", "key", "reason", "event", "since", "waiting")} == {
+        assert {name: value for name, value in marker.items() if name != "_id"} == {
             "group": "g",
             "key": "d1",
             "reason": "reason",
             "event": "d1:1",
             "since": NOW,
+            "last": NOW,
+            "attempts": 1,
             "waiting": 2,
         }
 
@@ -63,8 +69,36 @@ class MarkersBehaviour:
         await markers.start_redrive("g", "d1", "t1")
         await markers.start_redrive("g", "d1", "t2")
         assert [await markers.marked("g", "d1", token) for token in ("", "t1", "t2")] == [True, True, False]
-        await markers.stop_redrive("g", "d1")
+        await markers.stop_redrive("g", "d1", "t2", "again", "d1:2", LATER)
         assert await markers.marked("g", "d1", "t2")
+
+    async def test_a_failed_redrive_says_what_failed_now(self, markers: BothMarkers) -> None:
+        """The marker names the newest failure and how many there were; another redrive's failure changes nothing."""
+        await self.mark(markers)
+        await markers.start_redrive("g", "d1", "t2")
+        await markers.stop_redrive("g", "d1", "t1", "late", "d1:9", LATER)
+        assert not await markers.marked("g", "d1", "t2")
+        await markers.stop_redrive("g", "d1", "t2", "again", "d1:2", LATER)
+        await markers.stop_redrive("g", "d1", "t2", "an earlier one waits", "d1:3", LATER)
+        marker = await markers.find("g", "d1")
+        assert marker is not None
+        assert {name: marker[name] for name in ("reason", "event", "since", "last", "attempts")} == {
+            "reason": "again",
+            "event": "d1:2",
+            "since": NOW,
+            "last": LATER,
+            "attempts": 2,
+        }
+
+    async def test_discarded_events_are_remembered_per_group(self, markers: BothMarkers) -> None:
+        """Discarding twice is discarding once; another group handles the event all the same."""
+        assert await markers.discarded("g") == set()
+        for _ in range(2):
+            await markers.discard("g", "d1", "d1:1", "forged", "operator", NOW)
+        assert await markers.discarded("g") == {"d1:1"}
+        assert await markers.is_discarded("g", "d1:1")
+        assert not await markers.is_discarded("g2", "d1:1")
+        assert not await markers.is_discarded("g", "d1:2")
 
     async def test_a_redrive_ends_only_if_nothing_came_meanwhile(self, markers: BothMarkers) -> None:
         """Another number of letters, another redrive or a stop keeps the marker."""

@@ -1,33 +1,9 @@
 """Redriving dead letters: in order, before anything newer, again and again if need be."""
 
-from collections.abc import Callable, Sequence
-
-from shared.contracts.envelope import Message
 from shared.contracts.topics import IDENTITY_EVENTS
 from shared.errors import Permanent
 from shared.redrive import Redriven, redrive
-from tests.unit.consumer_office import DLQ, GROUP, Reader
-
-
-class MemoryLetters:
-    """The dead-letter topic in memory; asking whether the group has read lets it read."""
-
-    def __init__(self, reader: Reader, meanwhile: Callable[[], object] = lambda: None) -> None:
-        self.reader = reader
-        self.meanwhile = meanwhile
-        self.runs = True
-
-    async def read(self, group: str, key: str) -> list[Message]:
-        """All letters of the dossier."""
-        assert group == GROUP
-        return [letter for letter in self.reader.broker.topic(DLQ) if letter.key == key.encode()]
-
-    async def consumed(self, group: str, topics: Sequence[str], key: str) -> bool:
-        """Let the group read everything."""
-        if self.runs:
-            while await self.reader.read():
-                pass
-        return self.runs
+from tests.unit.consumer_office import GROUP, MemoryLetters, Reader
 
 
 async def stuck() -> Reader:

@@ -114,7 +114,7 @@ class Provider:
             "id_token_signing_alg_values_supported": [ALGORITHM],
             "token_endpoint_auth_methods_supported": ["none"],
             "code_challenge_methods_supported": ["S256"],
-            "scopes_supported": sorted(IDENTITY_SCOPES | {"citizen", "caseworker", "operator", "agency"}),
+            "scopes_supported": sorted(IDENTITY_SCOPES | {"citizen", "caseworker", "operator", "operations", "agency"}),
             "acr_values_supported": list(ACR_VALUES),
             "ui_locales_supported": ["de", "fr", "it", "en"],
             "authorization_response_iss_parameter_supported": True,

@@ -1,0 +1,32 @@
+"""What operators work with beside a role: its service's dead letters and their log, over its own connections."""
+
+from typing import Final
+
+from shared.dead_letters import DeadLetters
+from shared.environment import Environment
+from shared.kafka.client import KafkaPublisher
+from shared.kafka.letters import PATIENCE_SECONDS, KafkaLetters
+from shared.settings import CommonSettings
+from shared.store.mongo import Database
+from shared.store.operations import MongoOperations
+from shared.store.small import MongoMarkers
+
+HTTP_PATIENCE_SECONDS: Final = 10.0
+"""Shorter than a caller waits: what is not handled by then is handled later, and can be looked at."""
+
+
+def dead_letters_of(
+    settings: CommonSettings,
+    database: Database,
+    publisher: KafkaPublisher,
+    environment: Environment,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> DeadLetters:
+    """Return the dead letters of the service that these settings and this database belong to."""
+    return DeadLetters(
+        MongoMarkers(database),
+        KafkaLetters(settings, patience_seconds),
+        publisher,
+        MongoOperations(database, environment),
+        environment,
+    )
