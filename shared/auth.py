@@ -1,14 +1,17 @@
 """Who calls, and what a route asks of the caller: OIDC bearer tokens, scopes and assurance levels.
 
-Each route carries exactly one of `requires(…)` or `public(reason)`. It never keeps or logs a token.
+Each route carries exactly one of `requires(…)` or `public(reason)`. It never keeps or logs a token; of a token it has
+verified it remembers the hash and the caller for half a minute.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import httpx
 from fastapi import Request, Security
@@ -19,11 +22,13 @@ from joserfc.jws import extract_compact
 from joserfc.jwt import JWTClaimsRegistry
 
 from shared.environment import Environment
-from shared.jwks import IssuerKeys, algorithm_of
+from shared.jwks import IssuerKeys, SigningKey, algorithm_of
 from shared.language import Language, supported, texts
 from shared.web.problems import AssuranceTooLow, NotAuthenticated, ScopeMissing
 
 LEEWAY_SECONDS: Final = 30
+REMEMBERED_SECONDS: Final = 30
+REMEMBERED: Final = 10_000
 _MAX_TOKEN: Final = 8192
 _AGOV: Final = "urn:qa.agov.ch:names:tc:ac:classes:"
 _EIDAS: Final = "http://eidas.europa.eu/LoA/"
@@ -50,11 +55,22 @@ class Caller:
     languages: tuple[Language, ...] = ()
 
 
+class _Verified(NamedTuple):
+    """Who a verified token speaks for, from when until when that is believed, and by which keys."""
+
+    caller: Caller
+    since: float
+    until: float
+    keys: Mapping[str, SigningKey]
+
+
 class TokenVerifier:
     """Checks bearer tokens: RS256 or ES256 by the issuer's key, iss, aud, exp, nbf and iat with 30 s of leeway."""
 
     def __init__(self, issuer: str, audience: str, http: httpx.AsyncClient, environment: Environment) -> None:
         self._keys = IssuerKeys(issuer, http, environment)
+        self._environment = environment
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self._claims = JWTClaimsRegistry(
             now=lambda: int(environment.now().timestamp()),
             leeway=LEEWAY_SECONDS,
@@ -67,16 +83,34 @@ class TokenVerifier:
 
     async def verify(self, token: str) -> Caller:
         """The caller of a token; NotAuthenticated if it is not good, IssuerUnavailable if that cannot be found out."""
+        digest, now = hashlib.sha256(token.encode("utf-8", "replace")).digest(), self._environment.now().timestamp()
+        known = self._verified.get(digest)
+        if known is not None and known.since <= now < known.until and known.keys is self._keys.present():
+            return known.caller
+        claims = await self._checked(token)
+        caller = _caller(claims)
+        self._remember(
+            digest, _Verified(caller, now, min(now + REMEMBERED_SECONDS, claims["exp"]), self._keys.present())
+        )
+        return caller
+
+    def _remember(self, digest: bytes, verified: _Verified) -> None:
+        self._verified[digest] = verified
+        self._verified.move_to_end(digest)
+        if len(self._verified) > REMEMBERED:
+            self._verified.popitem(last=False)
+
+    async def _checked(self, token: str) -> dict[str, Any]:
         try:
-            claims = await self._verified(token)
+            claims = await self._signed(token)
             self._claims.validate(claims)
             # Half a surrogate pair is JSON, but no text that could be hashed or stored.
             json.dumps(claims, ensure_ascii=False).encode()
         except (JoseError, ValueError, TypeError, KeyError):
             raise _not_authenticated("invalid_token") from None
-        return _caller(claims)
+        return claims
 
-    async def _verified(self, token: str) -> dict[str, Any]:
+    async def _signed(self, token: str) -> dict[str, Any]:
         if len(token) > _MAX_TOKEN:
             raise ValueError("too long")
         kid = extract_compact(token.encode()).protected.get("kid")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -45,6 +46,10 @@ class IssuerKeys:
         if key is None and self._failed:
             raise IssuerUnavailable("the issuer's keys cannot be fetched")
         return key
+
+    def present(self) -> Mapping[str, SigningKey]:
+        """The keys known now: another object once they were fetched again, also if they are the same."""
+        return self._keys
 
     async def _refresh(self, kid: str) -> None:
         async with self._lock:

@@ -14,7 +14,17 @@ from fastapi import APIRouter, Depends, FastAPI
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
-from shared.auth import Caller, Public, Requires, declared_access, public, requires
+from shared.auth import (
+    LEEWAY_SECONDS,
+    REMEMBERED_SECONDS,
+    Caller,
+    Public,
+    Requires,
+    TokenVerifier,
+    declared_access,
+    public,
+    requires,
+)
 from shared.errors import IssuerUnavailable
 from shared.jwks import MAX_AGE, MIN_INTERVAL
 from shared.testing.environment import FakeEnvironment
@@ -205,6 +215,58 @@ async def test_a_withdrawn_key_stops_working_after_an_hour(issuer: FakeIssuer, e
     token = jwt.encode({"alg": "ES256", "kid": "key-1"}, issuer.claims("eve", ["operator"]), stolen)
     with pytest.raises(NotAuthenticated):
         await verifier.verify(token)
+
+
+async def test_a_verified_token_is_remembered_for_half_a_minute(
+    issuer: FakeIssuer, environment: FakeEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second request costs no signature check; a token that differs in one sign does, and so does the same later."""
+    verifier, token = issuer.verifier(), issuer.token()
+    caller, checked = await verifier.verify(token), list[str]()
+    original = TokenVerifier._signed
+
+    async def signed(self: TokenVerifier, token: str) -> dict[str, Any]:
+        checked.append(token)
+        return await original(self, token)
+
+    monkeypatch.setattr(TokenVerifier, "_signed", signed)
+    assert await verifier.verify(token) == caller
+    assert not checked
+    with pytest.raises(NotAuthenticated):
+        await verifier.verify(token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1])
+    environment.advance(timedelta(seconds=REMEMBERED_SECONDS))
+    assert await verifier.verify(token) == caller
+    assert checked[1:] == [token]
+
+
+async def test_a_remembered_token_ends_with_itself_and_with_its_key(
+    issuer: FakeIssuer, environment: FakeEnvironment
+) -> None:
+    """Being remembered helps no token past its end (with the leeway of every token) nor past its key's withdrawal."""
+    now = int(environment.now().timestamp())
+    verifier, short = issuer.verifier(), issuer.token(exp=now + 5)
+    long = issuer.token()
+    for token in (short, long):
+        await verifier.verify(token)
+    environment.advance(timedelta(seconds=5 + LEEWAY_SECONDS + 1))
+    with pytest.raises(NotAuthenticated):
+        await verifier.verify(short)
+    assert await verifier.verify(long)
+    issuer.rotate()
+    assert await verifier.verify(issuer.token())
+    with pytest.raises(NotAuthenticated):
+        await verifier.verify(long)
+
+
+async def test_few_tokens_are_remembered(issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody fills the memory with tokens; the caller's token itself is kept nowhere."""
+    monkeypatch.setattr("shared.auth.REMEMBERED", 3)
+    verifier = issuer.verifier()
+    tokens = [issuer.token(f"person-{number}") for number in range(5)]
+    for token in tokens:
+        await verifier.verify(token)
+    assert len(verifier._verified) == 3
+    assert not any(token in repr(verifier._verified) for token in tokens)
 
 
 async def test_an_unreachable_issuer_is_not_the_callers_fault(issuer: FakeIssuer, environment: FakeEnvironment) -> None:
