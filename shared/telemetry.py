@@ -15,6 +15,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -70,12 +71,20 @@ def configure(settings: CommonSettings, role: str) -> None:
     resource = Resource.create(
         {"service.name": settings.otel_service_name or role, "deployment.environment.name": settings.environment}
     )
-    provider = TracerProvider(resource=resource)
     endpoint = settings.otel_exporter_otlp_endpoint
+    provider = TracerProvider(resource=resource, sampler=sampler(endpoint))
     if endpoint is not None:
         exporter = OTLPSpanExporter(endpoint.rstrip("/") + "/v1/traces", timeout=EXPORT_TIMEOUT_SECONDS)
         provider.add_span_processor(BatchSpanProcessor(QuietExporter(exporter), schedule_delay_millis=1000))
     trace.set_tracer_provider(provider)
+
+
+def sampler(endpoint: str | None) -> Sampler:
+    """Return what decides whether a span is recorded: all with a collector, else only parts of a caller's own trace.
+
+    What is not recorded has its ids all the same; they go on with logs and events.
+    """
+    return ParentBased(ALWAYS_OFF if endpoint is None else ALWAYS_ON)
 
 
 def traceparent() -> str | None:

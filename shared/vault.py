@@ -160,14 +160,18 @@ class Vault:
 
     async def create(self, owner_id: str, purposes: Iterable[str]) -> Keyring:
         """Make and store one data key per purpose, then open them; an owner who has keys keeps them."""
-        wrapped: dict[str, bytes] = {}
+        wrapped, fresh = dict[str, bytes](), dict[str, AESGCM]()
         for purpose in purposes:
             if purpose not in self._wrapping or _PURPOSE.fullmatch(purpose) is None:
                 raise PurposeNotAllowed(f"this service may not open purpose {purpose!r}")
             nonce = self._environment.entropy(_NONCE_BYTES)
             data_key = self._environment.entropy(_KEY_BYTES)
             wrapped[purpose] = nonce + self._wrapping[purpose].encrypt(nonce, data_key, unambiguous(owner_id, purpose))
-        return self._keyring(owner_id, await self._store.insert(owner_id, wrapped))
+            fresh[purpose] = AESGCM(data_key)
+        stored = await self._store.insert(owner_id, wrapped)
+        if stored == wrapped:
+            return Keyring(owner_id, fresh, self._wrapping, self._environment)
+        return self._keyring(owner_id, stored)
 
     async def open(self, owner_id: str) -> Keyring:
         """The owner's keys, at most 30 seconds old; of an erased or unknown owner everything opens to `Erased`."""

@@ -17,7 +17,7 @@ def on_identity_check_requested(checks: Journal[Check], patience: timedelta) -> 
     async def handle(received: Received) -> None:
         assert isinstance(received.event, IdentityCheckRequested)  # noqa: S101  (by subscription; narrows the type)
         decide = open_check(received.event, patience)
-        await checks.record(received.envelope.name, decide, Cause.event(received.envelope), creates=True)
+        await checks.record(received.envelope.name, decide, Cause.event(received.envelope), new=True)
 
     return handle
 
@@ -28,7 +28,7 @@ def on_evidence_requested(evidence: Journal[Evidence], patience: timedelta) -> H
     async def handle(received: Received) -> None:
         assert isinstance(received.event, EvidenceRequested)  # noqa: S101  (by subscription; narrows the type)
         decide = open_fetch(received.event, patience)
-        await evidence.record(received.envelope.name, decide, Cause.event(received.envelope), creates=True)
+        await evidence.record(received.envelope.name, decide, Cause.event(received.envelope), new=True)
 
     return handle
 

@@ -16,6 +16,6 @@ def on_dossier_status_changed(messages: Journal[Message], useful: timedelta) -> 
         assert isinstance(received.event, DossierStatusChanged)  # noqa: S101  (by subscription; narrows the type)
         envelope = received.envelope
         decide = queue_message(received.event, envelope.time, useful)
-        await messages.record(envelope.name, decide, Cause.event(envelope), creates=True)
+        await messages.record(envelope.name, decide, Cause.event(envelope), new=True)
 
     return handle

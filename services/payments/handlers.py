@@ -47,7 +47,7 @@ def on_payment_requested(payments: Payments, books: Books, tenant_no: int) -> Ha
             year = parse_timestamp(envelope.time).year
             reference = await free_reference(books, envelope.name, tenant_no, year)
         opened = domain.open_payment(request, reference)
-        await payments.record(envelope.name, opened, Cause.event(envelope), creates=True)
+        await payments.record(envelope.name, opened, Cause.event(envelope), new=True)
 
     return handle
 

@@ -8,7 +8,6 @@ import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Generic
 
 import orjson
@@ -43,7 +42,11 @@ def canonical(document: Mapping[str, Any]) -> bytes:
 def chain(key: bytes, previous: str, document: Mapping[str, Any]) -> str:
     """Return the mac of an event that follows the event with the mac `previous` ("" for the first)."""
     body = {name: value for name, value in document.items() if name != "mac"}
-    return hmac.new(key, canonical(body) + previous.encode(), sha256).hexdigest()
+    return _mac(key, previous, canonical(body))
+
+
+def _mac(key: bytes, previous: str, body: bytes) -> str:
+    return hmac.digest(key, body + previous.encode(), "sha256").hex()
 
 
 def fold(aggregate: Aggregate[S], subject: str, documents: Iterable[Mapping[str, Any]]) -> S | None:
@@ -79,7 +82,10 @@ class _Draft(Generic[S]):
         self.sequence = recorded.sequence
         self.recorded.append(recorded)
         document = self._document(recorded, self.aggregate.share(self.state, recorded))
-        self.mac = document["mac"] = chain(self.key, self.mac, document)
+        body = canonical(document)
+        if len(body) > LARGEST_EVENT_BYTES and len(canonical(document["data"])) > LARGEST_EVENT_BYTES:
+            raise TooLarge(f"{event.word} is larger than {LARGEST_EVENT_BYTES} bytes")
+        self.mac = document["mac"] = _mac(self.key, self.mac, body)
         self.documents.append(document)
         for work in self.aggregate.plan(self.state, recorded):
             self._want(replace(work, id=f"{recorded.id}/{work.kind}", traceparent=self.traceparent))
@@ -99,8 +105,6 @@ class _Draft(Generic[S]):
             "trace": self.traceparent,
             "data": recorded.event.model_dump(mode="json"),
         }
-        if len(canonical(document["data"])) > LARGEST_EVENT_BYTES:
-            raise TooLarge(f"{recorded.event.word} is larger than {LARGEST_EVENT_BYTES} bytes")
         if self.epoch:
             document["epoch"] = self.epoch
         if self.cause.body is not None:

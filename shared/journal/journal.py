@@ -72,17 +72,28 @@ class Journal(Generic[S]):
         return Outcome(subject, await self._state(head), head.sequence)
 
     async def record(
-        self, subject: str, decide: Decide[S], cause: Cause, *, creates: bool = False, expected: int | None = None
+        self,
+        subject: str,
+        decide: Decide[S],
+        cause: Cause,
+        *,
+        creates: bool = False,
+        new: bool = False,
+        expected: int | None = None,
     ) -> Outcome[S]:
         """Decide and save; a repeated cause gets the answer it got the first time.
 
-        `expected` is the sequence that the caller has seen (If-Match). Raises `UnknownSubject`, `StaleSequence`,
-        `IdempotencyConflict`, `Contention`, `StorageUnavailable`, and whatever `decide` raises.
+        `creates`: there may be no such aggregate yet. `new`: its id is made from the cause, so only a repeat finds one;
+        it is inserted without looking first. `expected` is the sequence that the caller has seen (If-Match).
+        Raises `UnknownSubject`, `StaleSequence`, `IdempotencyConflict`, `Contention`, `StorageUnavailable`, and
+        whatever `decide` raises.
         """
         with _tracer.start_as_current_span(f"save {self.aggregate.name}", attributes={"subject": subject}):
+            if new and (outcome := await self._once(subject, None, decide, cause, None)) is not None:
+                return outcome
             for _ in range(MAX_ATTEMPTS):
                 head = await self.store.load(subject, cause.id)
-                if head is None and not creates:
+                if head is None and not (creates or new):
                     raise UnknownSubject(f"no {self.aggregate.name} {subject}")
                 outcome = await self._once(subject, head, decide, cause, expected)
                 if outcome is not None:

@@ -1,6 +1,7 @@
 """Connections to Kafka: topics, the broker's identity, publishing. Owns no group and reads nothing."""
 
 import asyncio
+import functools
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -31,8 +32,14 @@ class WrongPartitions(Permanent):
 
 def partition_of(key: bytes | None, partitions: int) -> int:
     """Return the partition of a key, as the Java client's default partitioner computes it."""
-    hashed: int = murmur2(key or b"")
-    return (hashed & 0x7FFFFFFF) % partitions
+    return _hashed(key or b"") % partitions
+
+
+@functools.lru_cache(maxsize=8192)
+def _hashed(key: bytes) -> int:
+    """The hash is computed in Python by the library, and a dossier's records come together."""
+    hashed: int = murmur2(key)
+    return hashed & 0x7FFFFFFF
 
 
 @asynccontextmanager

@@ -104,7 +104,8 @@ def strict_json(data: bytes) -> Any:
         value = json.loads(
             data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse_number, parse_float=_finite
         )
-        _check_depth(value)
+        if _may_be_deep_or_broken(data):
+            _check_depth(value)
     except _Refused as refused:
         raise MalformedJson(refused.why) from None
     except RecursionError:
@@ -199,6 +200,11 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise _Refused(_NOT_A_NUMBER)
     return number
+
+
+def _may_be_deep_or_broken(data: bytes) -> bool:
+    """Whether it has so many brackets, or any escape by which half a surrogate pair could come, that one must look."""
+    return b"\\u" in data or data.count(b"{") + data.count(b"[") > MAX_DEPTH
 
 
 def _check_depth(value: Any) -> None:

@@ -18,7 +18,7 @@ from shared.journal import (
     UnknownSubject,
 )
 from shared.journal.fold import fold
-from shared.journal.model import Change, Document, Work
+from shared.journal.model import Change, Document, Head, Work
 from shared.testing.store import MemoryJournalStore
 from tests.unit.sample_journal import (
     MISMATCHED,
@@ -187,6 +187,43 @@ async def test_a_lost_answer_is_found_again() -> None:
         again = await journal.record("d1", add(noted(3)), command(key), creates=creates)
         assert again.repeated
     assert [one.sequence for one in await journal.recorded("d1")] == [1, 2]
+
+
+async def test_what_is_new_is_inserted_without_looking() -> None:
+    """A new id costs one write and no read; a repeat, also after a lost answer, finds it and gets its answer."""
+    store = Counting()
+    journal = journal_of(store)
+    first = await journal.record("d1", once(noted(3)), command("k1"), new=True)
+    assert (first.repeated, store.loads) == (False, 0)
+    again = await journal.record("d1", once(noted(3)), command("k1"), new=True)
+    assert (again.repeated, again.events) == (True, first.events)
+    with pytest.raises(IdempotencyConflict):
+        await journal.record("d1", once(noted(3)), command("k1", "another"), new=True)
+    store.lose_answers = 1
+    with pytest.raises(StorageUnavailable):
+        await journal.record("d2", once(noted(4)), command("k2"), new=True)
+    assert (await journal.record("d2", once(noted(4)), command("k2"), new=True)).repeated
+    assert [len(await journal.recorded(subject)) for subject in ("d1", "d2")] == [1, 1]
+
+
+async def test_what_is_not_new_after_all_is_decided_on_as_it_stands() -> None:
+    """Whoever takes an existing aggregate for a new one adds to it, and moves its inbox once."""
+    journal = journal_of()
+    await journal.record("d1", add(noted(1)), command("k1"), creates=True)
+    for _ in range(2):
+        await journal.record("d1", add(noted(2)), Cause.event(told("d9:4", 7).envelope), new=True)
+    assert [one.sequence for one in await journal.recorded("d1")] == [1, 2]
+
+
+class Counting(MemoryJournalStore):
+    """A store that counts how often it is asked for a head."""
+
+    loads = 0
+
+    async def load(self, subject: str, cause: str | None = None) -> Head | None:
+        """Count, and answer."""
+        self.loads += 1
+        return await super().load(subject, cause)
 
 
 async def test_another_schema_refolds() -> None:

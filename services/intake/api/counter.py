@@ -150,11 +150,11 @@ class Counter:
         cause: Cause,
         *,
         expected: int | None = None,
-        creates: bool = False,
+        new: bool = False,
     ) -> Outcome[Dossier]:
         """Save a command; our errors become problems that say why in the caller's language."""
         try:
-            return await self.dossiers.record(dossier_id, decide, cause, creates=creates, expected=expected)
+            return await self.dossiers.record(dossier_id, decide, cause, new=new, expected=expected)
         except UnknownSubject:
             raise NotFound from None
         except NotPossible as error:

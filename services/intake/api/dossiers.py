@@ -56,7 +56,7 @@ def _submitting(router: APIRouter, counter: Counter) -> None:
             dossier_id,
             domain.submit(accepted.submitted, accepted.consents),
             counter.cause(caller, key, "submit", body.model_dump(mode="json")),
-            creates=True,
+            new=True,
         )
         response.headers["Location"] = f"/v1/dossiers/{dossier_id}"
         response.headers["ETag"] = etag(outcome.sequence)
