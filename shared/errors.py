@@ -9,7 +9,8 @@
     ├── Permanent               trying again gives the same result
     │   ├── PurposeNotAllowed       this service was not given the wrapping key of that purpose
     │   ├── KeyMissing              the owner has no data key for that purpose (erased, or never made)
-    │   └── SealBroken              a sealed value was altered or belongs to another owner, purpose or field
+    │   ├── SealBroken              a sealed value was altered or belongs to another owner, purpose or field
+    │   └── NewerRelease            stored by a later release, in a way that this one cannot read
     ├── BrokerReplaced          the broker came back empty: the process must start anew (exit code 75)
     └── Problem                 an answer to an HTTP caller, see `shared.web.problems`
 
@@ -57,6 +58,10 @@ class KeyMissing(Permanent):
 
 class SealBroken(Permanent):
     """A sealed value cannot be authenticated."""
+
+
+class NewerRelease(Permanent):
+    """A later release stored what this one does not know; it waits for that release to come back."""
 
 
 class BrokerReplaced(DossierbusError):  # noqa: N818 - a state of the world, named like the others

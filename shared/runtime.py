@@ -182,7 +182,7 @@ async def open_bus(service: str, settings: Settings) -> AsyncIterator[Bus[Settin
         if settings.vault_mongodb_uri is not None:
             vault_uri = settings.vault_mongodb_uri.get_secret_value()
             aliases = MongoKeyStore(await stack.enter_async_context(connect(vault_uri)))
-        vault = Vault(aliases or MemoryKeyStore(), settings.vault_keys, environment)
+        vault = Vault(aliases or MemoryKeyStore(), settings.vault_keys, environment, settings.vault_other_keys)
         stack.push_async_callback(publisher.close)
         yield Bus(service, settings, environment, database, vault, aliases, publisher)
 

@@ -73,6 +73,7 @@ class CommonSettings(BaseSettings):
     mongodb_uri: SecretStr = Field(description="mongodb://… with the service's database in its path")
     vault_mongodb_uri: SecretStr | None = Field(None, description="mongodb://… with the vault's database in its path")
     vault_keys: Keys = Field({}, repr=False, description=f'a JSON object {{"purpose": key}}, each key {_KEY_EXPECTED}')
+    vault_other_keys: Keys = Field({}, repr=False, description="like VAULT_KEYS: those rotated from or to")
     journal_key: Key = Field(repr=False, description=_KEY_EXPECTED)
     hash_key: Key = Field(repr=False, description=_KEY_EXPECTED)
     oidc_issuer: str = Field(pattern=r"^https?://[^\s?#]+$", description="the issuer's https address, without ? and #")

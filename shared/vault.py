@@ -67,6 +67,18 @@ class KeyStore(Protocol):
         ...
 
 
+class Rewrapping(KeyStore, Protocol):
+    """A key store whose keys can be wrapped anew."""
+
+    async def replace(self, owner_id: str, purpose: str, before: bytes, after: bytes) -> bool:
+        """Store a key wrapped anew, unless it was changed or deleted meanwhile; say if it was stored."""
+        ...
+
+    async def owners(self, after: str = "", limit: int = 1000) -> list[str]:
+        """Return owners in ascending order, for paging through all."""
+        ...
+
+
 class MemoryKeyStore:
     """A `KeyStore` in memory, for tests and simulations."""
 
@@ -84,6 +96,18 @@ class MemoryKeyStore:
     async def delete(self, owner_id: str) -> None:
         """Forget the keys and remember that they were erased."""
         self._keys[owner_id] = {}
+
+    async def replace(self, owner_id: str, purpose: str, before: bytes, after: bytes) -> bool:
+        """Put a key in the place of the one it was made from."""
+        keys = self._keys.get(owner_id, {})
+        if keys.get(purpose) != before:
+            return False
+        self._keys[owner_id] = {**keys, purpose: after}
+        return True
+
+    async def owners(self, after: str = "", limit: int = 1000) -> list[str]:
+        """Return owners in ascending order."""
+        return sorted(owner for owner in self._keys if owner > after)[:limit]
 
 
 class Keyring:
@@ -151,9 +175,16 @@ class Keyring:
 class Vault:
     """Makes, opens and erases the data keys of owners. `wrapping` maps each purpose it may open to 32 bytes."""
 
-    def __init__(self, keys: KeyStore, wrapping: Mapping[str, bytes], environment: Environment) -> None:
+    def __init__(
+        self,
+        keys: KeyStore,
+        wrapping: Mapping[str, bytes],
+        environment: Environment,
+        other: Mapping[str, bytes] | None = None,
+    ) -> None:
         self._store = keys
         self._wrapping = {purpose: AESGCM(key) for purpose, key in wrapping.items()}
+        self._other = {purpose: AESGCM(key) for purpose, key in (other or {}).items()}
         self._environment = environment
         self._cache: OrderedDict[str, tuple[datetime, Keyring]] = OrderedDict()
         self._erasures = 0
@@ -188,6 +219,19 @@ class Vault:
             self._cache.pop(owner_id, None)
         return keyring
 
+    async def rewrap(self, owner_id: str, store: Rewrapping) -> int:
+        """Wrap the owner's keys under the present wrapping keys; return how many were not. SealBroken."""
+        changed = 0
+        for purpose, wrapped in (await store.get(owner_id) or {}).items():
+            if purpose not in self._other or purpose not in self._wrapping:
+                continue
+            bound_to, nonce = unambiguous(owner_id, purpose), self._environment.entropy(_NONCE_BYTES)
+            data_key, present = self._unwrapped(purpose, wrapped, bound_to)
+            if not present:
+                anew = nonce + self._wrapping[purpose].encrypt(nonce, data_key, bound_to)
+                changed += await store.replace(owner_id, purpose, wrapped, anew)
+        return changed
+
     async def erase(self, owner_id: str) -> None:
         """Delete the owner's keys. Other processes may still open values for up to 30 seconds."""
         await self._store.delete(owner_id)
@@ -202,11 +246,20 @@ class Vault:
 
     def _keyring(self, owner_id: str, wrapped: Mapping[str, bytes]) -> Keyring:
         keys = {
-            purpose: AESGCM(_opened(wrapping, wrapped[purpose], unambiguous(owner_id, purpose), f"key {purpose}"))
-            for purpose, wrapping in self._wrapping.items()
+            purpose: AESGCM(self._unwrapped(purpose, wrapped[purpose], unambiguous(owner_id, purpose))[0])
+            for purpose in self._wrapping
             if purpose in wrapped
         }
         return Keyring(owner_id, keys, self._wrapping, self._environment)
+
+    def _unwrapped(self, purpose: str, wrapped: bytes, bound_to: bytes) -> tuple[bytes, bool]:
+        """Return a data key and whether it is wrapped under the present wrapping key."""
+        try:
+            return _opened(self._wrapping[purpose], wrapped, bound_to, f"key {purpose}"), True
+        except SealBroken:
+            if purpose not in self._other:
+                raise
+            return _opened(self._other[purpose], wrapped, bound_to, f"key {purpose}"), False
 
 
 def _opened(key: AESGCM, data: bytes, bound_to: bytes, what: str) -> bytes:

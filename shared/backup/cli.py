@@ -1,4 +1,4 @@
-"""`dossierbus backup|restore|erase`: for operators and their timers. Progress on standard error, results on output.
+"""`dossierbus backup|restore|erase|keys`: for operators and timers. Progress on standard error, results on output.
 
 Backup and restore run with a login of their own (BACKUP_MONGODB_URI), never with a service's.
 """
@@ -18,7 +18,7 @@ from shared.backup.archive import Manifest, Part, checked
 from shared.backup.backup import SERVICES, VAULT, back_up, sources
 from shared.backup.restore import begin, erase_again, load, prepare
 from shared.environment import SystemEnvironment, timestamp
-from shared.errors import Permanent
+from shared.errors import Permanent, SealBroken
 from shared.settings import CommonSettings
 from shared.settings import load as load_settings
 from shared.store.dump import administer, beside
@@ -100,6 +100,35 @@ async def erase(options: argparse.Namespace) -> int:
     return 0
 
 
+async def rotate(options: argparse.Namespace) -> int:
+    """Wrap every data key that VAULT_OTHER_KEYS opens under VAULT_KEYS; nothing sealed is written anew."""
+    settings = load_settings(CommonSettings)
+    if settings.vault_mongodb_uri is None or not settings.vault_other_keys:
+        print("VAULT_MONGODB_URI, VAULT_KEYS and VAULT_OTHER_KEYS are needed.", file=sys.stderr)
+        return 2
+    changed, owners, broken, after = 0, 0, 0, ""
+    async with connect(settings.vault_mongodb_uri.get_secret_value()) as database:
+        store = MongoKeyStore(database)
+        vault = Vault(store, settings.vault_keys, SystemEnvironment(), settings.vault_other_keys)
+        while page := await store.owners(after):
+            done = [await _rewrapped(vault, owner, store) for owner in page]
+            changed += sum(count or 0 for count in done)
+            broken += done.count(None)
+            owners, after = owners + len(page), page[-1]
+            _say(f"{owners} owners looked at")
+    print(f"{changed} keys of {owners} owners wrapped anew, {broken} owners' keys open with neither")
+    return 1 if broken else 0
+
+
+async def _rewrapped(vault: Vault, owner: str, store: MongoKeyStore) -> int | None:
+    """Return how many of an owner's keys were wrapped anew; None if one opens with neither wrapping key."""
+    try:
+        return await vault.rewrap(owner, store)
+    except SealBroken as error:
+        _say(f"{owner}: {error}")
+        return None
+
+
 def add_commands(commands: Any) -> None:
     """Add these commands to the operators' parser; each sets `alone`, which needs no service's settings."""
     one = _command(commands, "backup", backup)
@@ -113,6 +142,8 @@ def add_commands(commands: Any) -> None:
     one.add_argument("--erasures", type=Path, metavar="FILE", help="the log of erasures; needed with --vault-from")
     one.add_argument("--only", nargs="+", choices=SERVICES, help="restore these services' databases alone")
     one.add_argument("--replace", action="store_true", help="empty the databases first")
+    actions = commands.add_parser("keys", help="Change wrapping keys.").add_subparsers(required=True, metavar="action")
+    _command(actions, "rotate", rotate)
     one = _command(commands, "erase", erase)
     one.add_argument("--owner", required=True, metavar="ID", help="the dossier whose personal values are to be erased")
     one.add_argument("--log", type=Path, required=True, metavar="FILE", help="the log of erasures, kept apart")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.envelope import Envelope
 from shared.contracts.event import Event, event_class
-from shared.errors import Permanent, Transient
+from shared.errors import NewerRelease, Permanent, Transient
 
 Document = dict[str, Any]
 
@@ -129,10 +129,10 @@ class Recorded:
 
     @classmethod
     def load(cls, subject: str, document: Mapping[str, Any]) -> Self:
-        """Read a stored event. Raises `Permanent` if this release does not know its type."""
+        """Read a stored event; fields it does not know are left out. Raises `NewerRelease` for an unknown type."""
         kind = event_class(document["type"])
         if kind is None:
-            raise Permanent(f"the journal of {subject} holds an event of unknown type {document['type']}")
+            raise NewerRelease(f"the journal of {subject} holds an event of unknown type {document['type']}")
         return cls(subject, document["seq"], document["time"], kind.model_validate(document["data"]))
 
 

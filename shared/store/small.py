@@ -33,6 +33,19 @@ class MongoKeyStore:
         with translated():
             await self._keys.update_one({"_id": owner_id}, {"$set": {"keys": {}}}, upsert=True)
 
+    async def replace(self, owner_id: str, purpose: str, before: bytes, after: bytes) -> bool:
+        """Store a key wrapped anew, unless it was changed or deleted meanwhile; say if it was stored."""
+        with translated():
+            place = f"keys.{purpose}"
+            result = await self._keys.update_one({"_id": owner_id, place: before}, {"$set": {place: after}})
+        return result.modified_count == 1
+
+    async def owners(self, after: str = "", limit: int = 1000) -> list[str]:
+        """Return owners in ascending order, for paging through all."""
+        with translated():
+            found = self._keys.find({"_id": {"$gt": after}}, {"_id": 1}).sort("_id", 1).limit(limit)
+            return [document["_id"] async for document in found]
+
     async def alias(self, known: str, proposed: str) -> str:
         """Return the random token that stands for `known` (a keyed hash); the first proposal stays for ever."""
         with translated():

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
-from shared.errors import Transient
+from shared.errors import NewerRelease, Transient
 from shared.language import Language, negotiate
 from shared.logs import error_types
 from shared.telemetry import trace_id
@@ -42,6 +42,7 @@ _BY_STATUS: Final[Mapping[int, type[Problem]]] = {
     kind.status: kind
     for kind in (BadRequest, NotAuthenticated, Forbidden, NotFound, MethodNotAllowed, TooLarge, UnsupportedMediaType)
 }
+NEWER_RELEASE_SECONDS: Final = 300
 _LIMITS: Final = frozenset(
     {
         "min_length", "max_length", "gt", "ge", "lt", "le", "multiple_of", "expected", "expected_tags", "pattern",
@@ -53,6 +54,7 @@ def install(app: FastAPI) -> None:
     """Register all handlers."""
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(Transient)(_on_transient)
+    app.exception_handler(NewerRelease)(_on_newer_release)
     app.exception_handler(RequestValidationError)(_on_invalid)
     app.exception_handler(HTTPException)(_on_http_exception)
 
@@ -85,6 +87,12 @@ async def _on_problem(request: Request, problem: Exception) -> Response:
 async def _on_transient(request: Request, error: Exception) -> Response:
     log.warning("dependency_unavailable", extra={"error_type": error_types(error)})
     return problem_response(Unavailable(), request.scope)
+
+
+async def _on_newer_release(request: Request, error: Exception) -> Response:
+    """After a rollback: nothing is wrong with the request, and the release that can answer it will come back."""
+    log.error("written_by_a_newer_release", extra={"error_type": error_types(error)})
+    return problem_response(Unavailable(retry_after_seconds=NEWER_RELEASE_SECONDS), request.scope)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

@@ -25,6 +25,7 @@ from tests.architecture.deployment import (
 from tests.architecture.tree import ROOT
 
 LEFT_TO_DEFAULTS: dict[str, str] = {
+    "vault_other_keys": "only while wrapping keys are rotated, see docs/backup.md",
     "kafka_session_timeout_ms": "a default for every installation",
     "deadline_scale": "for development and tests only",
     "http_connections": "a default for every installation",

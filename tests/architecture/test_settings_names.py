@@ -18,6 +18,7 @@ PROCESS = {"DATA_DIR", "PYTHONUNBUFFERED"}
 DEFAULTED: dict[str, str] = {
     "vault_mongodb_uri": "only services that open the vault are given it",
     "vault_keys": "only services that open the vault are given them",
+    "vault_other_keys": "only while wrapping keys are rotated",
     "kafka_session_timeout_ms": "for slow machines and tests",
     "http_connections": "the same limit everywhere",
     "http_requests": "the same limit everywhere",

@@ -213,3 +213,48 @@ def test_erased_is_one_falsy_value() -> None:
     assert copy.deepcopy(Erased) is Erased
     assert pickle.loads(pickle.dumps(Erased)) is Erased  # noqa: S301 - our own bytes
     assert list(ErasedType) == [Erased]
+
+
+async def test_a_wrapping_key_is_rotated_while_roles_run(store: CountingStore, environment: FakeEnvironment) -> None:
+    """With both keys old and new values open in every phase; after rewrapping the old key is needed by nobody."""
+    old, new = {"person": b"o" * 32}, {"person": b"n" * 32}
+    sealed = (await Vault(store, old, environment).create("d1", ["person"])).seal("person", "name", "Muster")
+    prepared, switched = Vault(store, old, environment, new), Vault(store, new, environment, old)
+    later = (await switched.create("d2", ["person"])).seal("person", "name", "Keller")
+    for vault in (prepared, switched):
+        assert (await vault.open("d1")).unseal("name", sealed) == "Muster"
+        assert (await vault.open("d2")).unseal("name", later) == "Keller"
+    assert [await switched.rewrap(owner, store) for owner in await store.owners()] == [1, 0]
+    assert [await switched.rewrap(owner, store) for owner in await store.owners()] == [0, 0]
+    alone = Vault(store, new, environment)
+    assert (await alone.open("d1")).unseal("name", sealed) == "Muster"
+
+
+async def test_rewrapping_brings_no_erased_key_back(store: CountingStore, environment: FakeEnvironment) -> None:
+    """An erasure between reading and storing wins."""
+    old, new = {"person": b"o" * 32}, {"person": b"n" * 32}
+    await Vault(store, old, environment).create("d1", ["person"])
+    before = dict(await store.get("d1") or {})["person"]
+    await store.delete("d1")
+    assert not await store.replace("d1", "person", before, b"anew")
+    assert await Vault(store, new, environment, old).rewrap("d1", store) == 0
+
+
+async def test_a_lost_wrapping_key_breaks_old_values_and_no_new_ones(
+    store: CountingStore, environment: FakeEnvironment
+) -> None:
+    """Whoever has a new key alone can open nothing old, is told so, and can go on with new owners."""
+    await Vault(store, {"person": b"o" * 32}, environment).create("d1", ["person"])
+    vault = Vault(store, {"person": b"n" * 32}, environment)
+    with pytest.raises(SealBroken):
+        await vault.open("d1")
+    keyring = await vault.create("d2", ["person"])
+    assert keyring.unseal("name", keyring.seal("person", "name", "Keller")) == "Keller"
+    await vault.erase("d1")
+    assert (await vault.open("d1")).unseal("name", keyring.seal("person", "name", "x")) is Erased
+
+
+async def test_a_lost_vault_is_an_erasure_of_everybody(store: CountingStore, environment: FakeEnvironment) -> None:
+    """Without the key store values open to `Erased`, as after an erasure, which every handler accepts."""
+    sealed = (await Vault(store, WRAPPING, environment).create("d1", ["person"])).seal("person", "name", "Muster")
+    assert (await Vault(MemoryKeyStore(), WRAPPING, environment).open("d1")).unseal("name", sealed) is Erased
