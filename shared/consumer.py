@@ -110,7 +110,8 @@ class Dispatcher:
         for message in messages:
             started = self.environment.now()
             outcome = await self._handle(message)
-            record_handled(self.group, outcome, (self.environment.now() - started).total_seconds())
+            seconds = (self.environment.now() - started).total_seconds()
+            record_handled(self.group, outcome, seconds, attributes(message.headers).get("traceparent"))
 
     async def _handle(self, message: Message) -> str:
         try:

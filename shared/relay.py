@@ -22,7 +22,6 @@ from shared.errors import StorageUnavailable, Transient
 from shared.journal.fold import canonical
 from shared.journal.journal import Journal
 from shared.journal.model import KEPT_EVENTS, Document, Work
-from shared.meters import record_relay_backlog
 from shared.telemetry import span_from
 
 log = logging.getLogger(__name__)
@@ -112,7 +111,6 @@ class Relay:
         """Publish what a crash or an absent broker left behind; return how many aggregates were wholly published."""
         before = timestamp(self.environment.now() - SWEEP_AGE)
         pending = await self.journal.store.pending(before, limit)
-        record_relay_backlog(self.journal.aggregate.name, len(pending))
         # What this process is about to send anyway would only be repeated.
         subjects = [subject for subject in pending if subject not in self._offered and subject not in self._sending]
         return await self._publish(await asyncio.gather(*(self._stored(subject) for subject in subjects)))

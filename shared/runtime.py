@@ -27,10 +27,12 @@ from shared.journal.model import Aggregate, S
 from shared.kafka import guard
 from shared.kafka.client import KafkaPublisher
 from shared.kafka.reader import consume
+from shared.lookout import Lookout, Question, dead_letters, relay_backlog, work_backlog
 from shared.operations import HTTP_PATIENCE_SECONDS, dead_letters_of
 from shared.phases import Background, Phases
 from shared.relay import LARGEST_GROUP, Relay
 from shared.settings import CommonSettings, load
+from shared.store.figures import Figures
 from shared.store.journals import journals_in, prepare_journals
 from shared.store.mongo import Database, connect, ping
 from shared.store.small import MongoInstallation, MongoKeyStore, MongoLeases, MongoMarkers
@@ -69,6 +71,8 @@ class Bus(Generic[Settings]):
     _loops: list[WorkLoop[Any]] = field(default_factory=list)
     _ending: set[asyncio.Event] = field(default_factory=set)
     _leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    _collections: dict[str, str] = field(default_factory=dict)
+    _questions: list[Question] = field(default_factory=list)
     _prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def journal(self, aggregate: Aggregate[S], collection: str, lookups: Sequence[str] = ()) -> Journal[S]:
@@ -81,6 +85,8 @@ class Bus(Generic[Settings]):
         relay = Relay(journal, self.publisher, self.environment)
         journal.listen(relay)
         self._relays.append(relay)
+        self._collections[aggregate.name] = collection
+        self.watch(relay_backlog(self.figures, collection, aggregate.name))
         self._publishing.append(relay.run)
         return journal
 
@@ -92,6 +98,7 @@ class Bus(Generic[Settings]):
         """Read these topics as this consumer group: one line per event and its handler."""
         dispatcher = Dispatcher(group, subscriptions, MongoMarkers(self.database), self.publisher, self.environment)
         self._groups.append(group)
+        self.watch(dead_letters(self.figures, group))
         reading = functools.partial(consume, self.settings, topics, dispatcher, leaving=self._leaving)
         self._publishing.append(functools.partial(self._ended, reading))
 
@@ -101,6 +108,18 @@ class Bus(Generic[Settings]):
         journal.listen(loop)
         self._loops.append(loop)
         self.background.append(loop.run)
+        providers = {kind: performer.provider for kind, performer in performers.items()}
+        collection = self._collections[journal.aggregate.name]
+        self.watch(work_backlog(self.figures, collection, providers, self.environment))
+
+    @property
+    def figures(self) -> Figures:
+        """How much waits in this service's database."""
+        return Figures(self.database)
+
+    def watch(self, question: Question) -> None:
+        """Have the lookout ask this too; it runs in roles that consume."""
+        self._questions.append(question)
 
     def operate(self, app: FastAPI, *groups: str) -> None:
         """Give operators the dead letters of these groups of the service."""
@@ -111,6 +130,7 @@ class Bus(Generic[Settings]):
         """Run the role until it is told to stop; return the exit code."""
         after_preparation = [self.publisher.connect, *self._publishing]
         if self._groups:
+            self.background.append(Lookout(self.environment, self._questions).run)
             after_preparation.append(functools.partial(self._ended, self._sweep))
         waiting = [functools.partial(self._when_prepared, task) for task in after_preparation]
         phases = Phases(self._open, self._leave, self._flush)

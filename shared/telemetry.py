@@ -6,6 +6,7 @@ It never blocks for a collector that is away, and spans carry allowed attributes
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -33,6 +34,8 @@ _SEMANTIC: Final = frozenset(
 )  # fmt: skip
 ATTRIBUTES: Final = FIELDS | _SEMANTIC
 """The span attributes that may be set; others are dropped."""
+
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("dossierbus")
@@ -98,6 +101,12 @@ def trace_id() -> str | None:
     """The current trace id in 32 hexadecimal digits, or None outside of any span."""
     context = trace.get_current_span().get_span_context()
     return trace.format_trace_id(context.trace_id) if context.is_valid else None
+
+
+def exemplar(parent: str | None = None) -> dict[str, str] | None:
+    """The trace of a W3C traceparent, else the current one, as label of a histogram's exemplar; None without any."""
+    found = parent.split("-")[1] if parent and _TRACEPARENT.fullmatch(parent) else trace_id()
+    return {"trace_id": found} if found else None
 
 
 @contextmanager

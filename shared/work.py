@@ -6,6 +6,7 @@ and saves the outcome. Each kind has its own few places, so that a provider whic
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from shared.environment import Environment, timestamp
 from shared.errors import StorageUnavailable, Transient
 from shared.journal.journal import Journal, nothing
 from shared.journal.model import Cause, Decide, Document, S, Task, Work
-from shared.meters import record_circuit, record_work
+from shared.meters import record_attempt, record_circuit, record_work
 from shared.telemetry import span_from
 
 log = logging.getLogger(__name__)
@@ -203,8 +204,10 @@ class WorkLoop(Generic[S]):
             task = await self.journal.claim(subject, work_id, LEASE)
             if task is None:
                 return
+            began = time.perf_counter()
             with span_from(task.traceparent, f"do {task.kind}", SpanKind.CLIENT, subject=subject, work_id=task.id):
                 await self._do_or_give_back(task, performer)
+                record_attempt(task.kind, time.perf_counter() - began)
         except Transient as error:
             # Its lease ends by itself; then it is due again.
             log.warning("work_outcome_not_saved", extra={"work_id": work_id, "reason": type(error).__name__})

@@ -36,6 +36,9 @@ Up to 5 min the applicant still has the page open (decided by rule); up to 4 h i
 1, 3, 5 and 10 days are what counters promise; 30 days is the order of a statutory time limit.
 """
 
+_UNPAID: Final = frozenset({"payment_due", "payment_declined", "payment_abandoned"})
+"""Public statuses that ask for money. Whoever has paid and still reads one of them has been forgotten."""
+
 _BUCKET_MS: Final = tuple(seconds * 1000 for seconds in BUCKET_SECONDS)
 
 
@@ -111,6 +114,13 @@ def _counted(record: Record) -> Iterator[tuple[str, int]]:
         # A part of a kind that a later release counted is left to that release.
         if count := _COUNTS.get(part["k"]):
             yield from count(part)
+    own = record.get("", {})
+    if own.get("status") in _UNPAID and "ending" not in own and any(_is_paid(part) for part in record.values()):
+        yield f"paid_waiting/{own.get('service', UNKNOWN_SERVICE)}", 1
+
+
+def _is_paid(part: Part) -> bool:
+    return bool(part["k"] == "p" and part["s"] == "succeeded")
 
 
 def _count_dossier(part: Part) -> Iterator[tuple[str, int]]:

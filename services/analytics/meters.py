@@ -4,6 +4,7 @@ Gauges, also for buckets: after a recovery a count may be told again, and a coun
 Prometheus. A state that is empty again shows 0 or goes, because nothing is kept between two scrapes.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -12,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from services.analytics import view
 from services.analytics.domain import BUCKET_SECONDS, Totals
+from shared.environment import parse_timestamp
 from shared.metrics import gauge
 
 _unsettled = gauge("dossierbus_analytics_unsettled_writes", "Changelog writes that the broker has not acknowledged.")
@@ -23,10 +25,11 @@ def record_unsettled(writes: int) -> None:
 
 
 class KpiCollector(Collector):
-    """Turns the totals of the moment into gauges. `totals` returns None before anything is known."""
+    """Turns the totals of the moment into gauges. `totals` and `as_of` return None before anything is known."""
 
-    def __init__(self, totals: Callable[[], Totals | None]) -> None:
+    def __init__(self, totals: Callable[[], Totals | None], as_of: Callable[[], str | None]) -> None:
         self._totals = totals
+        self._as_of = as_of
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Nothing ahead of time: the series follow the services that send dossiers."""
@@ -37,9 +40,13 @@ class KpiCollector(Collector):
         totals = self._totals()
         if totals is None:
             return
+        if (as_of := self._as_of()) is not None:
+            seconds = max(0.0, time.time() - parse_timestamp(as_of).timestamp())
+            yield _family("age_seconds", "Age of the oldest partition's share.", (), [((), seconds)])
         yield _dossiers(totals)
         yield _family("submitted_dossiers", "Dossiers submitted.", (), [((), totals.get("submitted", 0))])
         yield _decided(totals)
+        yield _paid_waiting(totals)
         yield _durations("decision", "decided", totals)
         yield _durations("closing", "closed", totals)
         yield _payments("payments", "Payments by state.", "count", totals)
@@ -49,7 +56,7 @@ class KpiCollector(Collector):
             yield _family(section.replace("closed", "closed_dossiers"), title, ("state",), samples)
 
 
-Sample = tuple[tuple[str, ...], int]
+Sample = tuple[tuple[str, ...], float]
 
 _STATES: Final = (
     ("closed", "Closed dossiers by ending.", view.ENDINGS),
@@ -75,6 +82,13 @@ def _dossiers(totals: Totals) -> GaugeMetricFamily:
     found = view.by_service(totals, "dossiers").items()
     samples = [((service, status), count) for service, statuses in found for status, count in statuses.items()]
     return _family("dossiers", "Dossiers by service and public status.", ("service", "status"), samples)
+
+
+def _paid_waiting(totals: Totals) -> GaugeMetricFamily:
+    title = "Dossiers whose fee is paid and whose status still asks for it."
+    services = view.by_service(totals, "dossiers")
+    samples = [((service,), totals.get(f"paid_waiting/{service}", 0)) for service in services]
+    return _family("paid_waiting_dossiers", title, ("service",), samples)
 
 
 def _decided(totals: Totals) -> GaugeMetricFamily:

@@ -1,12 +1,14 @@
 """The api role: follows the aggregates and serves them. Counts nothing itself."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from prometheus_client import REGISTRY
 
 from services.analytics.api import routes
 from services.analytics.board import Board, follow
+from services.analytics.domain import Totals
 from services.analytics.meters import KpiCollector
 from services.analytics.settings import Settings
 from services.analytics.view import Targets, summed
@@ -34,8 +36,12 @@ async def api(bus: Bus[Settings]) -> int:
     app = create_app("Analytics", "analytics", settings=settings, checks={"kpis": caught_up})
     app.include_router(routes(board))
     bus.operate(app, "analytics")
-    REGISTRY.register(KpiCollector(lambda: summed(board.aggregates()) if board.caught_up else None))
+    REGISTRY.register(KpiCollector(partial(_totals, board), lambda: board.kpis().as_of))
     return await serve_async(app, settings, [lambda: _follow(bus, board), bus.publisher.connect])
+
+
+def _totals(board: Board) -> Totals | None:
+    return summed(board.aggregates()) if board.caught_up else None
 
 
 async def _follow(bus: Bus[Settings], board: Board) -> None:

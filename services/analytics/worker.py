@@ -8,6 +8,8 @@ import asyncio
 import logging
 import os
 import tempfile
+import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,7 +30,8 @@ from shared.contracts.envelope import Message
 from shared.contracts.topics import EVENT_TOPICS, KPIS, Topic, dead_letter_topic
 from shared.errors import BrokerReplaced, StorageUnavailable
 from shared.kafka import guard
-from shared.meters import record_lag
+from shared.kafka.lag import Ends, Lag
+from shared.lookout import Lookout, dead_letters
 from shared.runtime import Bus, patiently
 from shared.store.small import MongoInstallation, MongoMarkers
 from shared.web.app import create_app
@@ -70,7 +73,12 @@ class Counting:
 
     def tasks(self) -> list[Callable[[], Awaitable[None]]]:
         """Return what runs beside the HTTP server."""
-        return [self._guard, *(self._gated(task) for task in (self._connect, self._count, self._publish, self._look))]
+        lookout = Lookout(self.bus.environment, [dead_letters(self.bus.figures, GROUP)])
+        return [
+            self._guard,
+            *(self._gated(task) for task in (self._connect, self._count, self._publish, self._look)),
+            lookout.run,
+        ]
 
     async def ready(self) -> None:
         """Raise unless the records are recovered and events are being counted."""
@@ -146,9 +154,11 @@ class Counting:
         Every partition ever seen is asked for, also while none is assigned, as after its topic went away.
         """
         seen: dict[TP, int] = {}
+        lag, times = Lag(GROUP), defaultdict[TP, Ends](Ends)
         while True:
             await self.bus.environment.sleep(LOOK_SECONDS)
             app, covered = self._app, self.running.covered()
+            lag.keep_only(covered)
             seen.update((part, max(offset, seen.get(part, 0))) for part, offset in covered.items())
             if app is None or app.rebalancing or not seen:
                 continue
@@ -158,7 +168,8 @@ class Counting:
                 if app.tells_ends:
                     _compare(seen, ends)
                 for part, offset in covered.items():
-                    record_lag(GROUP, part.topic, part.partition, max(0, (ends.get(part) or 0) - offset))
+                    end = ends.get(part) or 0
+                    lag.tell(part, max(0, end - offset), times[part].since(offset, end, time.time()))
 
 
 def _compare(seen: Mapping[TP, int], ends: Mapping[TP, int | None]) -> None:

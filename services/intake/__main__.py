@@ -1,8 +1,11 @@
 """Intake's processes: `python -m services.intake api|worker`."""
 
+from functools import partial
+
 from services.intake.compose import open_dossiers, portal, probes
 from services.intake.handlers import subscriptions
 from services.intake.settings import IntakeSettings
+from services.intake.waiting import COLLECTION, OPEN, waiting_dossiers
 from services.intake.work import performers
 from shared.contracts.topics import IDENTITY_EVENTS, NOTIFICATIONS_EVENTS, PAYMENTS_EVENTS
 from shared.runtime import Bus, run
@@ -19,6 +22,8 @@ async def worker(bus: Bus[IntakeSettings]) -> int:
     dossiers, desk = await open_dossiers(bus)
     bus.consume("intake", [IDENTITY_EVENTS, PAYMENTS_EVENTS, NOTIFICATIONS_EVENTS], subscriptions(dossiers))
     bus.perform(dossiers, performers(desk))
+    bus.prepare(partial(bus.figures.index, COLLECTION, "state.ending", OPEN))
+    bus.watch(waiting_dossiers(bus.figures, desk.catalogue, bus.environment))
     return await bus.serve(probes(bus))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -196,6 +197,7 @@ class KafkaPublisher:
         producer = self._producer
         while indexes:
             taken, batch = _filled(producer.create_batch(), indexes, messages)
+            began = time.perf_counter()
             try:
                 await (await producer.send_batch(batch, topic, partition=partition))
             except (KafkaError, OSError) as error:
@@ -205,7 +207,7 @@ class KafkaPublisher:
                 return
             for index in taken:
                 acknowledged[index] = True
-            record_published(topic, len(taken))
+            record_published(topic, len(taken), time.perf_counter() - began)
             indexes = indexes[len(taken) :]
 
 

@@ -11,7 +11,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from shared.consumer import Dispatcher
 from shared.contracts.envelope import Message
 from shared.kafka.client import started
-from shared.meters import record_lag
+from shared.kafka.lag import Lag
 from shared.settings import CommonSettings
 
 log = logging.getLogger(__name__)
@@ -58,23 +58,38 @@ async def consume(
     consumer.subscribe(list(topics), listener=_LoadMarkers(dispatcher))
     try:
         await started(consumer)
+        lag = Lag(dispatcher.group)
         while not leaving.is_set():
-            await _one_fetch(consumer, dispatcher)
+            await _one_fetch(consumer, dispatcher, lag)
     finally:
         await consumer.stop()
 
 
-async def _one_fetch(consumer: AIOKafkaConsumer, dispatcher: Dispatcher) -> None:
+async def _one_fetch(consumer: AIOKafkaConsumer, dispatcher: Dispatcher, lag: Lag) -> None:
     try:
         fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=POLL_MS, max_records=LARGEST_FETCH)
     except KafkaError as error:
         log.warning("fetch_failed", extra={"group": dispatcher.group, "error_type": type(error).__name__})
         await asyncio.sleep(AFTER_FAILURE_SECONDS)
         return
+    lag.keep_only(consumer.assignment())
     if not fetched:
+        _tell_quiet(consumer, lag)
         return
+    lag.taken({part: records[0].timestamp / 1000 for part, records in fetched.items()})
     await dispatcher.dispatch([message_of(record) for records in fetched.values() for record in records])
     await _commit(consumer, dispatcher.group, {part: records[-1].offset + 1 for part, records in fetched.items()})
+    for part in consumer.assignment() & fetched.keys():
+        last = fetched[part][-1]
+        # What comes next is not older than the last one.
+        lag.tell(part, max(0, (consumer.highwater(part) or 0) - last.offset - 1), last.timestamp / 1000)
+
+
+def _tell_quiet(consumer: AIOKafkaConsumer, lag: Lag) -> None:
+    """Show partitions that had nothing to read since they were assigned; a silent broker tells no high water."""
+    for part in consumer.assignment():
+        if not lag.knows(part) and consumer.highwater(part) is not None:
+            lag.tell(part, 0, None)
 
 
 async def _commit(consumer: AIOKafkaConsumer, group: str, offsets: dict[TopicPartition, int]) -> None:
@@ -83,10 +98,6 @@ async def _commit(consumer: AIOKafkaConsumer, group: str, offsets: dict[TopicPar
         await consumer.commit(offsets)
     except (CommitFailedError, IllegalStateError, KafkaError) as error:
         log.info("commit_refused", extra={"group": group, "error_type": type(error).__name__})
-    for part, offset in offsets.items():
-        end = consumer.highwater(part)
-        if end is not None:
-            record_lag(group, part.topic, part.partition, max(0, end - offset))
 
 
 def message_of(record: Any) -> Message:

@@ -35,8 +35,8 @@ class MongoJournalStore:
         self._journals = journals
         self._segments = segments
         self._writes = GroupCommit(journals)
-        self._heads = GroupRead(self._find_heads)
-        self._bodies = GroupRead(self._find_bodies)
+        self._heads = GroupRead(self._find_heads, journals.name)
+        self._bodies = GroupRead(self._find_bodies, journals.name)
         self._epoch: int | None = None
 
     async def epoch(self) -> int:

@@ -4,6 +4,7 @@ Motor is imported here and nowhere else, so that its successor is one change. Kn
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from shared.errors import StorageUnavailable
+from shared.meters import record_group_commit, record_group_read
 
 __all__ = ["ASCENDING", "GroupCommit", "GroupRead", "InsertOne", "ReturnDocument", "UpdateOne", "connect", "translated"]
 
@@ -151,6 +153,7 @@ class GroupCommit:
 
     async def _write(self, operations: list[Operation]) -> dict[int, int]:
         """Return the error codes by the operations' indexes."""
+        began = time.perf_counter()
         try:
             with translated():
                 await self.collection.bulk_write(operations, ordered=False)
@@ -158,6 +161,8 @@ class GroupCommit:
             if error.details.get("writeConcernErrors"):
                 raise StorageUnavailable("write concern not satisfied") from error
             return {failure["index"]: failure["code"] for failure in error.details["writeErrors"]}
+        finally:
+            record_group_commit(self.collection.name, len(operations), time.perf_counter() - began)
         return {}
 
 
@@ -174,6 +179,7 @@ class GroupRead:
     """
 
     find: FindMany
+    name: str = "unnamed"
     in_flight: int = 2
     largest: int = 200
     _waiting: "list[tuple[str, str | None, asyncio.Future[Document | None]]]" = field(default_factory=list)
@@ -201,11 +207,14 @@ class GroupRead:
             self._active -= 1
 
     async def _read_group(self, group: "list[tuple[str, str | None, asyncio.Future[Document | None]]]") -> None:
+        began = time.perf_counter()
         try:
             found = await self.find([(key, detail) for key, detail, _ in group])
         except Exception as error:  # noqa: BLE001 - nobody may wait for ever
             _fail([future for _, _, future in group], error)
             return
+        finally:
+            record_group_read(self.name, time.perf_counter() - began)
         for key, _, future in group:
             if not future.done():
                 future.set_result(found.get(key))

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.metrics import counter, histogram
-from shared.telemetry import span_from
+from shared.telemetry import exemplar, span_from
 from shared.web.handlers import unhandled
 
 log = logging.getLogger("dossierbus.access")
@@ -86,7 +86,7 @@ class Observe:
         if status >= 500:
             span.set_status(StatusCode.ERROR)
         REQUESTS.labels(self._service, method, route, str(status)).inc()
-        SECONDS.labels(self._service, method, route).observe(seconds)
+        SECONDS.labels(self._service, method, route).observe(seconds, exemplar())
         fields = {"method": method, "route": route, "status": status, "duration_ms": round(seconds * 1000, 1)}
         log.info("request", extra=fields)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from aiokafka import TopicPartition
@@ -12,6 +13,17 @@ from tests.simulation.broker import Place
 from tests.simulation.kafka import BROKER, Client
 
 IDLE_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True)
+class Record(Message):
+    """What a fetch gives: a message with its time, which the lag is told by and nothing is decided by."""
+
+    timestamp: int = 0
+
+
+def _record(message: Message) -> Record:
+    return Record(message.topic, message.key, message.value, message.headers, message.partition, message.offset)
 
 
 class SimConsumer(Client):
@@ -113,7 +125,7 @@ class SimConsumer(Client):
             return {}
         for place, records in fetched.items():
             self.positions[place] = records[-1].offset + 1
-        return {TopicPartition(*place): records for place, records in fetched.items()}
+        return {TopicPartition(*place): [_record(one) for one in records] for place, records in fetched.items()}
 
     def _ready(self, parts: Sequence[TopicPartition]) -> list[Place]:
         wanted = {tuple(part) for part in parts}
@@ -151,6 +163,10 @@ class SimConsumer(Client):
     def highwater(self, part: TopicPartition) -> int | None:
         """Return the end of a partition."""
         return len(self.broker.logs.get(cast("Place", tuple(part)), ()))
+
+    def assignment(self) -> set[TopicPartition]:
+        """Return the partitions it reads."""
+        return {TopicPartition(*place) for place in self.assignment_}
 
     def assign(self, parts: Sequence[TopicPartition]) -> None:
         """Read these partitions without a group."""

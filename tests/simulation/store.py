@@ -94,6 +94,7 @@ class SimCollection:
 
     database: SimDatabase
     inside: Inside
+    name: str = "journals"
 
     async def bulk_write(self, operations: Sequence[Change | Mark], *, ordered: bool) -> None:
         """Apply each operation by itself. Raises what the driver raises."""

@@ -144,7 +144,9 @@ def test_every_route_says_who_may_call_it() -> None:
 def exposed(board: Board) -> str:
     """What Prometheus would scrape."""
     registry = CollectorRegistry()
-    registry.register(KpiCollector(lambda: summed(board.aggregates()) if board.caught_up else None))
+    registry.register(
+        KpiCollector(lambda: summed(board.aggregates()) if board.caught_up else None, lambda: board.kpis().as_of)
+    )
     return generate_latest(registry).decode()
 
 

@@ -98,6 +98,8 @@ async def test_who_was_just_answered_can_write_again_at_once() -> None:
     """The same for grouped writes."""
 
     class Accepting:
+        name = "samples"
+
         async def bulk_write(self, _operations: object, *, ordered: bool) -> None:
             assert not ordered
 

@@ -181,6 +181,15 @@ async def test_metrics_count_requests_by_template(client: httpx.AsyncClient) -> 
     assert "forms/4712" not in text
 
 
+async def test_metrics_lead_to_traces(client: httpx.AsyncClient) -> None:
+    """Who asks for OpenMetrics, as Prometheus does, gets with a duration the trace of a request that took so long."""
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    await client.get("/v1/forms/4712", headers={"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"})
+    answer = await client.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert f'# {{trace_id="{trace_id}"}}' in answer.text
+
+
 async def test_openapi_documents_problems_and_the_login(client: httpx.AsyncClient) -> None:
     """Each operation documents its problems; protected ones their scheme; probes are not part of the API."""
     document = (await client.get("/openapi.json")).json()
