@@ -19,6 +19,8 @@ from shared.store.figures import Figures, Letters, Waiting
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0
+LONGEST_SECONDS: Final = 30.0
+"""Whatever one slow answer took: who is blind for longer learns of nothing else."""
 SHARE: Final = 20
 """Looking may take a twentieth of the time: a database that needs longer to answer is asked less often."""
 
@@ -38,12 +40,12 @@ class Lookout:
     async def run(self) -> None:
         """Ask, then pause."""
         while True:
-            began = time.monotonic()
-            for question in self.questions:
-                await self._ask(question)
-            await self.environment.sleep(max(LOOK_SECONDS, SHARE * (time.monotonic() - began)))
+            took = sum([await self._ask(question) for question in self.questions])
+            await self.environment.sleep(min(max(LOOK_SECONDS, SHARE * took), LONGEST_SECONDS))
 
-    async def _ask(self, question: Question) -> None:
+    async def _ask(self, question: Question) -> float:
+        """Return how many seconds an answer took, 0 for none: a database that is back is looked at soon."""
+        began = time.monotonic()
         try:
             await question()
         except StorageUnavailable:
@@ -51,6 +53,9 @@ class Lookout:
             log.warning("lookout_waits")
         except Exception as error:  # noqa: BLE001 - watching must never break what it watches
             log.warning("lookout_failed", extra={"error_type": error_types(error)})
+        else:
+            return time.monotonic() - began
+        return 0.0
 
 
 def relay_backlog(figures: Figures, collection: str, kind: str) -> Question:

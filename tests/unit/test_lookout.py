@@ -104,3 +104,25 @@ async def test_lookout_survives_its_questions() -> None:
     await twice.wait()
     task.cancel()
     assert asked[:6] == ["away", "broken", "good"] * 2
+
+
+@pytest.mark.parametrize(("away", "pause"), [(True, 5.0), (False, 30.0)])
+async def test_lookout_is_not_blind_after_an_outage(monkeypatch: pytest.MonkeyPatch, away: bool, pause: float) -> None:
+    """A database that was away for a minute is asked again after 5 s; one that is slow is spared, at most for 30 s."""
+    now, clock, moments = 0.0, QuickEnvironment(), []
+    monkeypatch.setattr("shared.lookout.time.monotonic", lambda: now)
+
+    async def ask() -> None:
+        nonlocal now
+        moments.append(clock.now())
+        now += 60.0
+        if len(moments) == 2:
+            twice.set()
+        if away:
+            raise StorageUnavailable("no primary")
+
+    twice = asyncio.Event()
+    task = asyncio.create_task(Lookout(clock, [ask]).run())
+    await twice.wait()
+    task.cancel()
+    assert (moments[1] - moments[0]).total_seconds() == pause
