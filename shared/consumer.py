@@ -101,6 +101,9 @@ class Dispatcher:
 
     async def dispatch(self, messages: Sequence[Message]) -> None:
         """Handle records; returns when each is handled, skipped or durably set aside."""
+        if len(messages) == 1:
+            await self._in_order(messages)
+            return
         chains: dict[bytes | None, list[Message]] = defaultdict(list)
         for message in messages:
             chains[message.key].append(message)
@@ -111,7 +114,7 @@ class Dispatcher:
             started = self.environment.now()
             outcome = await self._handle(message)
             seconds = (self.environment.now() - started).total_seconds()
-            record_handled(self.group, outcome, seconds, attributes(message.headers).get("traceparent"))
+            record_handled(self.group, outcome, seconds, _trace_of(message))
 
     async def _handle(self, message: Message) -> str:
         try:
@@ -206,9 +209,15 @@ def redriven(letter: Message, group: str, token: str) -> Message:
     return replace(letter, topic=topic, headers=[*_own_headers(letter), (REDRIVE, f"{group}/{token}".encode())])
 
 
+def _trace_of(message: Message) -> str | None:
+    found = next((value for name, value in message.headers if name == "ce_traceparent"), None)
+    return found.decode("ascii", "replace") if found else None
+
+
 def _redrive(message: Message, group: str) -> str:
     """Return the token of the redrive of this group that a record belongs to, or nothing."""
-    owner, _, token = (dict(message.headers).get(REDRIVE) or b"").decode("utf-8", "replace").rpartition("/")
+    named = next((value for name, value in reversed(message.headers) if name == REDRIVE), None)
+    owner, _, token = (named or b"").decode("utf-8", "replace").rpartition("/")
     return token if owner == group else ""
 
 

@@ -46,7 +46,8 @@ class SystemEnvironment:
 
     def now(self) -> datetime:
         """The machine's time in UTC, cut to milliseconds."""
-        return to_milliseconds(datetime.now(UTC))
+        moment = datetime.now(UTC)
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
     def token(self, nbytes: int = 16) -> str:
         """Random text from the operating system."""

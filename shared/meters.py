@@ -4,6 +4,10 @@ What is read from the database (`shared.lookout`) is told alike by every replica
 queries take the `max by` its labels; what a process does itself is summed.
 """
 
+import functools
+
+from prometheus_client import Counter, Histogram
+
 from shared.metrics import SECONDS, SIZES, age, counter, gauge, histogram
 from shared.telemetry import exemplar
 
@@ -46,8 +50,15 @@ def record_published(topic: str, events: int, seconds: float) -> None:
 
 def record_handled(group: str, outcome: str, seconds: float, traceparent: str | None = None) -> None:
     """Count a consumed event of a trace: handled, skipped (unknown type) or dead_lettered."""
-    _handled.labels(group=group, outcome=outcome).inc()
-    _handling.labels(group=group).observe(seconds, exemplar(traceparent))
+    handled, handling = _handling_of(group, outcome)
+    handled.inc()
+    handling.observe(seconds, exemplar(traceparent))
+
+
+@functools.lru_cache(maxsize=256)
+def _handling_of(group: str, outcome: str) -> tuple[Counter, Histogram]:
+    """Both lists of labels are short, and looking a series up takes longer than counting."""
+    return _handled.labels(group=group, outcome=outcome), _handling.labels(group=group)
 
 
 def record_lag(group: str, topic: str, partition: int, events: int, since: float | None) -> None:

@@ -9,15 +9,16 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.logs import FIELDS, configure_logs, error_types
@@ -39,6 +40,7 @@ _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f
 
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("dossierbus")
+_ids = RandomIdGenerator()
 
 
 class QuietExporter(SpanExporter):
@@ -71,23 +73,45 @@ class QuietExporter(SpanExporter):
 def configure(settings: CommonSettings, role: str) -> None:
     """Set up JSON logs and traces for the process; call once, first. `role`: `<service>.<role>`."""
     configure_logs(role, settings.log_level)
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if endpoint is None:
+        trace.set_tracer_provider(IdsOnly())
+        return
     resource = Resource.create(
         {"service.name": settings.otel_service_name or role, "deployment.environment.name": settings.environment}
     )
-    endpoint = settings.otel_exporter_otlp_endpoint
-    provider = TracerProvider(resource=resource, sampler=sampler(endpoint))
-    if endpoint is not None:
-        exporter = OTLPSpanExporter(endpoint.rstrip("/") + "/v1/traces", timeout=EXPORT_TIMEOUT_SECONDS)
-        provider.add_span_processor(BatchSpanProcessor(QuietExporter(exporter), schedule_delay_millis=1000))
+    provider = TracerProvider(resource=resource)
+    exporter = OTLPSpanExporter(endpoint.rstrip("/") + "/v1/traces", timeout=EXPORT_TIMEOUT_SECONDS)
+    provider.add_span_processor(BatchSpanProcessor(QuietExporter(exporter), schedule_delay_millis=1000))
     trace.set_tracer_provider(provider)
 
 
-def sampler(endpoint: str | None) -> Sampler:
-    """Return what decides whether a span is recorded: all with a collector, else only parts of a caller's own trace.
+class IdsOnly(trace.TracerProvider):
+    """Where nobody collects spans: a trace has its ids, which go on with logs and events, and nothing is recorded.
 
-    What is not recorded has its ids all the same; they go on with logs and events.
+    Inside a trace everything carries the ids of the caller, as OpenTelemetry asks of whoever does not record.
     """
-    return ParentBased(ALWAYS_OFF if endpoint is None else ALWAYS_ON)
+
+    def get_tracer(self, *_args: Any, **_kwargs: Any) -> trace.Tracer:
+        """Return a tracer that makes no spans."""
+        return _IdsOnlyTracer()
+
+
+class _IdsOnlyTracer(trace.Tracer):
+    def start_span(self, name: str, context: Context | None = None, *_args: Any, **_kwargs: Any) -> Span:
+        known = trace.get_current_span(context).get_span_context()
+        return NonRecordingSpan(known if known.is_valid else _new_ids())
+
+    @contextmanager
+    def start_as_current_span(  # type: ignore[override]  # theirs can also decorate, which nobody here does
+        self, name: str, context: Context | None = None, *_args: Any, **_kwargs: Any
+    ) -> Iterator[Span]:
+        with trace.use_span(self.start_span(name, context)) as span:
+            yield span
+
+
+def _new_ids() -> SpanContext:
+    return SpanContext(_ids.generate_trace_id(), _ids.generate_span_id(), is_remote=False)
 
 
 def traceparent() -> str | None:
@@ -104,7 +128,12 @@ def trace_id() -> str | None:
 
 
 def exemplar(parent: str | None = None) -> dict[str, str] | None:
-    """The trace of a W3C traceparent, else the current one, as label of a histogram's exemplar; None without any."""
+    """The trace of a W3C traceparent, else the current one, as label of a histogram's exemplar; None without any.
+
+    None also where nobody collects spans: the exemplar would lead nowhere.
+    """
+    if isinstance(trace.get_tracer_provider(), IdsOnly):
+        return None
     found = parent.split("-")[1] if parent and _TRACEPARENT.fullmatch(parent) else trace_id()
     return {"trace_id": found} if found else None
 
@@ -119,9 +148,8 @@ def span_from(
     """
     context = _propagator.extract({"traceparent": parent}) if parent else None
     kept = {key: value for key, value in attributes.items() if key in ATTRIBUTES and value is not None}
-    with _tracer.start_as_current_span(
-        name, context, kind, kept, record_exception=False, set_status_on_exception=False
-    ) as span:
+    started = _tracer.start_span(name, context, kind, kept)
+    with trace.use_span(started, end_on_exit=True, record_exception=False, set_status_on_exception=False) as span:
         try:
             yield span
         except Exception as error:

@@ -73,11 +73,17 @@ def load(value: bytes | None) -> Record:
 
 def contribution(record: Record) -> Totals:
     """Return what one dossier adds to the KPIs."""
-    totals: Totals = {}
-    for path, amount in _counted(record):
-        if amount:
-            totals[path] = totals.get(path, 0) + amount
-    return totals
+    return _summed((*_counted(record.values()), *_counted_across(record)))
+
+
+def difference(before: Record, after: Record) -> tuple[Totals, Totals]:
+    """Return what a changed record takes from the KPIs and adds to them; the same part objects are left out."""
+    less = [part for subject, part in before.items() if after.get(subject) is not part]
+    more = [part for subject, part in after.items() if before.get(subject) is not part]
+    return (
+        _summed((*_counted(less), *_counted_across(before))),
+        _summed((*_counted(more), *_counted_across(after))),
+    )
 
 
 def add(totals: Totals, more: Totals) -> None:
@@ -109,11 +115,22 @@ def relevant_events() -> tuple[type[Event], ...]:
     return tuple(_STEPS)
 
 
-def _counted(record: Record) -> Iterator[tuple[str, int]]:
-    for part in record.values():
+def _summed(counted: Iterable[tuple[str, int]]) -> Totals:
+    totals: Totals = {}
+    for path, amount in counted:
+        if amount:
+            totals[path] = totals.get(path, 0) + amount
+    return totals
+
+
+def _counted(parts: Iterable[Part]) -> Iterator[tuple[str, int]]:
+    for part in parts:
         # A part of a kind that a later release counted is left to that release.
         if count := _COUNTS.get(part["k"]):
             yield from count(part)
+
+
+def _counted_across(record: Record) -> Iterator[tuple[str, int]]:
     own = record.get("", {})
     if own.get("status") in _UNPAID and "ending" not in own and any(_is_paid(part) for part in record.values()):
         yield f"paid_waiting/{own.get('service', UNKNOWN_SERVICE)}", 1

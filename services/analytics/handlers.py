@@ -8,7 +8,7 @@ from typing import Final
 from faust.types import TP
 
 from services.analytics.aggregate import REPEAT, Aggregate
-from services.analytics.domain import Record, Totals, add, apply, contribution, dump, load, subtract
+from services.analytics.domain import Record, Totals, add, apply, contribution, difference, dump, load, subtract
 from shared.consumer import Handler
 from shared.contracts.envelope import Received
 from shared.environment import Environment, timestamp
@@ -67,8 +67,9 @@ class Running:
     def replace(self, partition: int, before: Record, after: Record) -> None:
         """Put a dossier's new contribution in the place of the old one."""
         totals = self._totals.setdefault(partition, {})
-        subtract(totals, contribution(before))
-        add(totals, contribution(after))
+        less, more = difference(before, after)
+        subtract(totals, less)
+        add(totals, more)
 
     def cover(self, partition: int, topic: str, following: int) -> None:
         """Note that everything before this offset is counted or set aside; a replayed offset lowers nothing."""

@@ -147,10 +147,19 @@ def _envelope(found: Mapping[str, str], key: bytes | None) -> Envelope:
     # Both become names in stored documents: the subject in `seen`, the id as what is made for a request.
     if any(character in found["subject"] + found["id"] for character in ".$\0"):
         raise Undecodable("subject or id has a forbidden character")
-    names = ("id", "source", "type", "subject", "time", "tenant", "partitionkey")
-    optional = {"traceparent": found.get("traceparent", ""), "mac": found.get("mac", "")}
-    sequence, epoch = int(found["sequence"]), int(found.get("epoch", "0"))
-    return Envelope(sequence=sequence, epoch=epoch, **{name: found[name] for name in names}, **optional)
+    return Envelope(
+        id=found["id"],
+        source=found["source"],
+        type=found["type"],
+        subject=found["subject"],
+        sequence=int(found["sequence"]),
+        time=found["time"],
+        tenant=found["tenant"],
+        partitionkey=found["partitionkey"],
+        traceparent=found.get("traceparent", ""),
+        mac=found.get("mac", ""),
+        epoch=int(found.get("epoch", "0")),
+    )
 
 
 def _event(kind: type[Event], value: bytes | None) -> Event:

@@ -11,6 +11,7 @@ from services.analytics.domain import (
     add,
     apply,
     contribution,
+    difference,
     dump,
     load,
     merge,
@@ -183,3 +184,20 @@ def test_every_event_of_an_outcome_is_counted() -> None:
     modules = {event.__module__ for event in relevant_events()}
     known = {event.__name__ for event in all_events().values() if event.__module__ in modules}
     assert known - no_kpi == {event.__name__ for event in relevant_events()} & known
+
+
+@settings(deadline=None)  # the machine is shared
+@given(seed=seeds, order=seeds)
+def test_the_difference_of_two_records_is_that_of_their_contributions(seed: int, order: int) -> None:
+    """Looking at the changed parts alone takes off and adds what looking at everything would, read anew or not."""
+    (story,) = stories(1, seed)
+    record: Record = NOTHING
+    for received in interleaved(list(story), random.Random(order)):
+        after = apply(record, received.envelope, received.event)
+        for one, other in ((record, after), (load(dump(record)), after), (after, record)):
+            totals = contribution(one)
+            less, more = difference(one, other)
+            subtract(totals, less)
+            add(totals, more)
+            assert totals == contribution(other)
+        record = after
