@@ -55,6 +55,11 @@ COMMANDS: dict[str, Command] = {
         "Run the whole system in one process on virtual time with seeded faults; tell a failing seed's shortest story.",
         "deploy.local.tools.simulate",
     ),
+    "chaos": Command(
+        "chaos [--kills N] [--seed S] [--dossiers D] [--resume] [--json]",
+        "Kill, freeze, restart and cut off everything under load, on three Kafka nodes; count what is lost or twice.",
+        "deploy.local.chaos.cli",
+    ),
     "run": Command(
         "run [--as ROLE] <command …>",
         "Run a command inside the environment, with --as also with a role's settings.",

@@ -57,7 +57,7 @@ class Kafka:
             self._format(config)
         heap = "-Xmx384m" if len(self.nodes) == 1 else "-Xmx256m"
         command = [str(self.java), heap, *_JVM, *_LOGGING, "-cp", self.class_path, "kafka.Kafka", str(config)]
-        return Launch(name, command, os.environ, home, lambda: answers(node), stop_seconds=30)
+        return Launch(name, command, os.environ, home, lambda: answers(node), 120, stop_seconds=30)
 
     def wipe(self) -> None:
         """Remove all data: the next start formats an empty cluster with a new id. No node must run."""

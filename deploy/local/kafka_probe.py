@@ -10,6 +10,9 @@ import struct
 def cluster_id(port: int, timeout: float = 2.0) -> str | None:
     """The cluster id of the broker on 127.0.0.1:`port`, None before it is live. Raises OSError."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
+        if connection.getsockname() == connection.getpeername():
+            # Among the ports that the system gives to clients, one that nobody listens on may be connected to itself.
+            raise ConnectionError("nobody listens")
         connection.sendall(request())
         (size,) = struct.unpack(">i", _read(connection, 4))
         return parse(_read(connection, size))

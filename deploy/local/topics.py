@@ -19,13 +19,16 @@ POLL_SECONDS = 0.2
 
 def create(environment: Mapping[str, str]) -> None:
     """Create what is missing, with the settings of any role. Raises BrokerUnavailable or WrongPartitions."""
-    given = {name.lower(): value for name, value in environment.items()}
-    settings = CommonSettings.model_validate(
-        {name: given[name] for name in CommonSettings.model_fields if name in given}
-    )
+    settings = settings_of(environment)
     # A thread of its own: the caller may already be inside an event loop.
     with ThreadPoolExecutor(max_workers=1) as pool:
         pool.submit(asyncio.run, _create(settings)).result()
+
+
+def settings_of(environment: Mapping[str, str]) -> CommonSettings:
+    """The settings that a process with this environment reads."""
+    given = {name.lower(): value for name, value in environment.items() if value}
+    return CommonSettings.model_validate({name: given[name] for name in CommonSettings.model_fields if name in given})
 
 
 async def _create(settings: CommonSettings) -> None:

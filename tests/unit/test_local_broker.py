@@ -111,7 +111,7 @@ def test_kafka_listens_on_loopback_only() -> None:
 
 
 def test_three_nodes_keep_what_two_have_acknowledged() -> None:
-    """Each of three nodes knows all voters, keeps three copies, two of them for an acknowledgement, offsets included."""
+    """Each of three nodes knows all voters, keeps three copies, two for an acknowledgement, offsets too."""
     nodes = [kafka_node(number, 20000, alone=False, detours=True) for number in (1, 2, 3)]
     lines = kafka.properties(Path("data"), nodes[1], nodes).splitlines()
     assert "node.id=2" in lines

@@ -35,6 +35,7 @@ class Town:
     register: str
     http: httpx.AsyncClient
     patience: float = PATIENCE_SECONDS
+    poll_seconds: float = POLL_SECONDS
     _tokens: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -161,7 +162,7 @@ class Citizen:
                 return status
             if self.seen["ending"] is not None or time.monotonic() > deadline:
                 raise JourneyError(f"dossier {self.dossier} is {status}, expected {' or '.join(codes)}")
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self.town.poll_seconds)
 
     async def payable(self, *, other_than: str | None = None) -> str:
         """Wait for a payment page (another than the given one) or a QR-bill and return its address."""
@@ -171,7 +172,7 @@ class Citizen:
             address: str | None = payment["url"] or payment["bill"]
             if address and address != other_than:
                 return address
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self.town.poll_seconds)
         raise JourneyError(f"dossier {self.dossier} never became payable")
 
     async def reference(self) -> str:

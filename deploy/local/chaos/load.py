@@ -1,0 +1,66 @@
+"""What citizens do meanwhile: a crowd that plays journeys, and canaries whose every wait is measured."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any, Final
+
+from deploy.local.chaos.figures import Canary
+from deploy.local.journeys.audit import Played
+from deploy.local.journeys.endings import JOURNEYS
+from deploy.local.journeys.town import Citizen, JourneyError, Town
+
+SLIPS: Final = next(journey for journey in JOURNEYS if journey.name == "payment-slips")
+PAUSE_SECONDS: Final = 1.0
+MOST_FLYING: Final = 5
+LOOK_SECONDS: Final = 0.5
+
+
+@dataclass
+class Canaries:
+    """Sends a small dossier along every second, five at once at most; notes every wait, and when it was done."""
+
+    town: Town
+    people: list[dict[str, Any]]
+    clock: Callable[[], float]
+    told: Callable[[Canary | None, Played], None]
+    failures: list[str] = field(default_factory=list)
+    _flying: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    async def fly(self, ended: asyncio.Event) -> None:
+        """Send them until told to stop, then wait for those under way."""
+        for person in cycle(self.people):
+            if ended.is_set():
+                break
+            if len(self._flying) >= MOST_FLYING:
+                await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+            task = asyncio.create_task(self._one(person))
+            self._flying.add(task)
+            task.add_done_callback(self._flying.discard)
+            await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.gather(*self._flying)
+
+    async def _one(self, person: dict[str, Any]) -> None:
+        citizen = Citizen(self.town, person)
+        await citizen.token()
+        pressed, started = self.clock(), time.monotonic()
+        longest = 0.0
+        waited = 0.0
+        try:
+            await citizen.submit("payment-slips", {"account": "fee", "count": 3, "amount_rappen": 12_500})
+            waited = time.monotonic() - started
+            until = time.monotonic() + self.town.patience
+            while citizen.seen["ending"] is None and time.monotonic() < until:
+                await asyncio.sleep(LOOK_SECONDS)
+                asked = time.monotonic()
+                await citizen.look()
+                longest = max(longest, time.monotonic() - asked)
+        except JourneyError as error:
+            self.failures.append(f"canary: {error}")
+        if not citizen.dossier:
+            return
+        ended = citizen.seen["ending"] is not None
+        flown = Canary(round(pressed, 2), round(self.clock(), 2), round(waited, 3), round(longest, 3))
+        self.told(flown if ended else None, Played(SLIPS.name, citizen.dossier, person["sub"], SLIPS.effects))
