@@ -1,5 +1,6 @@
 """What is done outside: sending mails. The contact is opened here, for one mail, and never kept or logged."""
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,8 @@ from shared.journal import Decide, Task
 from shared.relay import dossier_of
 from shared.vault import ErasedType, Vault
 from shared.work import Again, Done, Perform, Performer
+
+log = logging.getLogger(__name__)
 
 PLACES: Final = 8
 
@@ -69,6 +72,7 @@ def _send(vault: Vault, mailer: Mailer, letterhead: Letterhead) -> Perform[Messa
         except AddressInvalid:
             return Done(fail("address_invalid"))
         except MailRefused as refusal:
+            log.warning("mail_refused", extra={"work_id": task.id, "status": refusal.code})
             return Done(fail(f"smtp_{refusal.code}"))
         except RecipientDeferred:
             # One busy mailbox must not hold back everybody else's mail: the server is well.
