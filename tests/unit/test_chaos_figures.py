@@ -58,7 +58,7 @@ def test_account_adds_up_what_is_lost_and_twice() -> None:
 def test_a_campaign_is_remembered(tmp_path: Path) -> None:
     """What was saved is what is gone on with: faults done, dossiers with the effects of their journeys, waits."""
     played = Played(JOURNEYS[0].name, "d-1", "resident-1", JOURNEYS[0].effects)
-    state = State(5, 2, 100, 31.5, 0, [Done(FREEZE, 1.0, None)], [played], [_canary(1, 2)], ["one"])
+    state = State(5, 2, 100, 0.5, 31.5, 0, [Done(FREEZE, 1.0, None)], [played], [_canary(1, 2)], ["one"])
     state.save(tmp_path / "campaign.json")
     assert State.load(tmp_path / "campaign.json") == state
 

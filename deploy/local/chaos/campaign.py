@@ -15,11 +15,11 @@ import httpx
 from deploy.local import processes
 from deploy.local.chaos.disturb import Disturber
 from deploy.local.chaos.figures import Canary, longest_pause, pauses
-from deploy.local.chaos.load import Canaries
+from deploy.local.chaos.load import Canaries, journeys
 from deploy.local.chaos.plan import LINKS, Fault, plan
 from deploy.local.chaos.state import State
 from deploy.local.journeys.audit import Check, Played, audit
-from deploy.local.journeys.crowd import Crowd, mixed, residents
+from deploy.local.journeys.crowd import Crowd, residents
 from deploy.local.journeys.town import Town
 from deploy.local.ports import detour_of, port_of
 from deploy.local.processes import Launch, ManagedProcess
@@ -84,7 +84,7 @@ class Campaign:
         faults = asyncio.create_task(self._all_faults())
         left = max(0, self.state.dossiers - len(self.state.played))
         try:
-            await crowd.play(mixed(left, self.state.seed, hasty=False))
+            await crowd.play(journeys(left, self.state.seed, self.state.slips))
             await faults
             ended.set()
             await flying

@@ -95,7 +95,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--dossiers", type=int, default=None, help=f"default: {DOSSIERS_PER_KILL} a kill")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted campaign and its wishes")
     parser.add_argument("--json", action="store_true", help="the account as JSON on standard output")
-    parser.add_argument("--side-by-side", type=int, default=40, help="how many citizens are busy at once")
+    parser.add_argument("--slips", type=float, default=0.0, help="share of dossiers on which nobody has to act")
+    parser.add_argument("--side-by-side", type=int, default=60, help="how many citizens are busy at once")
     parser.add_argument("--root", type=Path, default=CHECKOUT / ".local" / "chaos", help="data, logs and state")
     parser.add_argument("--base-port", type=int, default=BASE_PORT)
     return parser.parse_args(arguments)
@@ -112,7 +113,7 @@ def _state(options: argparse.Namespace) -> State:
         raise LocalError(f"{options.root} holds something else than a campaign: name another --root.")
     shutil.rmtree(options.root, ignore_errors=True)
     options.root.mkdir(parents=True)
-    state = State(options.kills, options.seed, options.dossiers or options.kills * DOSSIERS_PER_KILL)
+    state = State(options.kills, options.seed, options.dossiers or options.kills * DOSSIERS_PER_KILL, options.slips)
     state.save(path)
     return state
 

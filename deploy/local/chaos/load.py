@@ -5,17 +5,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import cycle
+from random import Random
 from typing import Any, Final
 
 from deploy.local.chaos.figures import Canary
 from deploy.local.journeys.audit import Played
-from deploy.local.journeys.endings import JOURNEYS
+from deploy.local.journeys.crowd import mixed
+from deploy.local.journeys.endings import JOURNEYS, Journey
 from deploy.local.journeys.town import Citizen, JourneyError, Town
 
 SLIPS: Final = next(journey for journey in JOURNEYS if journey.name == "payment-slips")
 PAUSE_SECONDS: Final = 1.0
 MOST_FLYING: Final = 5
 LOOK_SECONDS: Final = 0.5
+
+
+def journeys(count: int, seed: int, slips: float) -> list[Journey]:
+    """So many journeys in random order: this share of payment slips, of the rest every kind equally often."""
+    simple = round(count * slips)
+    chosen = [SLIPS] * simple + mixed(count - simple, seed, hasty=False)
+    Random(seed).shuffle(chosen)  # noqa: S311 - an order of play, no secret
+    return chosen
 
 
 @dataclass

@@ -14,11 +14,12 @@ from deploy.local.journeys.endings import JOURNEYS
 
 @dataclass
 class State:
-    """The wish (kills, seed, dossiers) and what of it was done. `seconds`: how long the campaign has run so far."""
+    """The wish (kills, seed, dossiers, share of payment slips) and what was done. `seconds`: how long it has run."""
 
     kills: int
     seed: int
     dossiers: int
+    slips: float = 0.0
     seconds: float = 0.0
     interrupted: int = 0
     done: list[Done] = field(default_factory=list)
