@@ -27,7 +27,7 @@ from shared.store.journals import open_journals
 from shared.store.mongo import Database, connect
 from shared.store.small import MongoMarkers
 from tests.bench.ground import Ground, fresh
-from tests.bench.measure import Result
+from tests.bench.measure import Result, medians
 from tests.bench.samples import ENVIRONMENT, journal_of, requests
 
 EVENTS = 4_000
@@ -45,17 +45,20 @@ class Watch:
     left: int
     began: float = 0.0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start(self) -> None:
         """The first record is there."""
-        self.began = self.began or time.perf_counter()
+        if not self.began:
+            self.began, self.cpu_seconds = time.perf_counter(), -time.process_time()
 
     def handled(self, count: int) -> None:
         """So many more are stored."""
         self.left -= count
         if self.left == 0:
             self.seconds = time.perf_counter() - self.began
+            self.cpu_seconds += time.process_time()
             self.done.set()
 
     def around(self, handler: Handler) -> Handler:
@@ -79,15 +82,15 @@ async def _measure(ground: Ground) -> list[Result]:
         await publisher.publish(requests(topic, EVENTS))
         name = await ours(settings, database, topic, publisher, Watch(EVENTS))
         sample = await database[name].find_one({})
-        own, limit = list[float](), list[float]()
+        own, limit = list[Watch](), list[Watch]()
         for _ in range(ground.rounds):
-            watch = Watch(EVENTS)
-            await ours(settings, database, topic, publisher, watch)
-            own.append(EVENTS / watch.seconds)
-            watch = Watch(EVENTS)
-            await bare(settings, database, topic, sample or {}, watch)
-            limit.append(EVENTS / watch.seconds)
-    return [Result("consumer", "events/s", own, limit)]
+            own.append(Watch(EVENTS))
+            await ours(settings, database, topic, publisher, own[-1])
+            limit.append(Watch(EVENTS))
+            await bare(settings, database, topic, sample or {}, limit[-1])
+    used, bare_used = ([1e6 * watch.cpu_seconds / EVENTS for watch in found] for found in (own, limit))
+    rates, bound = ([EVENTS / watch.seconds for watch in found] for found in (own, limit))
+    return [Result("consumer", "events/s", rates, bound, notes={"cpu_us_per_event": medians(used, bare_used)})]
 
 
 async def ours(

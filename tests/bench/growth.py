@@ -17,7 +17,7 @@ from tests.bench.measure import Result, percentile, rounded
 from tests.bench.picture import draw
 from tests.bench.samples import store
 
-STEPS = tuple(int(step) for step in os.environ.get("GROWTH_STEPS", "1000,3000,10000,30000,100000").split(","))
+STEPS = tuple(int(step) for step in os.environ.get("GROWTH_STEPS", "1000,3000,10000,30000,100000,300000").split(","))
 REQUESTS = 300
 CONNECTIONS = 8
 PICTURE = CHECKOUT / "docs" / "images" / "growth.svg"

@@ -1,15 +1,26 @@
 """`intake`: handing in dossiers at the real role, beside a bare endpoint that stores a document of the same size."""
 
 import asyncio
+from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from shared.store.mongo import connect
 from tests.bench.ground import BARE_PORT, Ground, cpu_seconds, megabytes, pid_of
 from tests.bench.load import Load, send, submissions
-from tests.bench.measure import Result, percentile, rounded
+from tests.bench.measure import Result, medians, percentile, rounded
 
 REQUESTS = 600
 CONNECTIONS = 32
+
+
+@dataclass(frozen=True)
+class Used:
+    """A load, the CPU milliseconds that the answering process used for each request, and its memory after it."""
+
+    load: Load
+    cpu_ms: float
+    megabytes: float
 
 
 def measure(ground: Ground) -> list[Result]:
@@ -29,22 +40,27 @@ async def _measure(ground: Ground) -> Result:
     await send(port, submissions(people, REQUESTS), CONNECTIONS)
     size = await document_bytes(ground)
     bare = {"BARE_URI": ground.mongo_uri("bare"), "BARE_PORT": str(BARE_PORT), "DOCUMENT_BYTES": str(size)}
-    ours, limit, used = list[Load](), list[Load](), 0.0
+    ours, limit = list[Used](), list[Used]()
     pid = pid_of(ground.stack.process("intake-api"))
     with ground.program("tests.bench.bare_intake", **bare) as process:
         await send(BARE_PORT, submissions(people, REQUESTS), CONNECTIONS)
         for _ in range(ground.rounds):
-            before = cpu_seconds(pid)
-            ours.append(await send(port, submissions(people, REQUESTS), CONNECTIONS))
-            used += cpu_seconds(pid) - before
-            limit.append(await send(BARE_PORT, submissions(people, REQUESTS), CONNECTIONS))
-        notes = {
-            "document_bytes": size,
-            "milliseconds": {"ours": _latencies(ours), "limit": _latencies(limit)},
-            "cpu_ms_per_request": rounded(1000 * used / REQUESTS / ground.rounds),
-            "megabytes": {"ours": megabytes(pid), "limit": megabytes(pid_of(process))},
-        }
-    return Result("intake", "requests/s", [load.rate for load in ours], [load.rate for load in limit], notes=notes)
+            ours.append(await _used(port, pid, people))
+            limit.append(await _used(BARE_PORT, pid_of(process), people))
+    notes = {
+        "document_bytes": size,
+        "milliseconds": {"ours": _latencies(ours), "limit": _latencies(limit)},
+        "cpu_ms_per_request": medians([one.cpu_ms for one in ours], [one.cpu_ms for one in limit]),
+        "megabytes": medians([one.megabytes for one in ours], [one.megabytes for one in limit]),
+    }
+    own, bound = ([one.load.rate for one in found] for found in (ours, limit))
+    return Result("intake", "requests/s", own, bound, notes=notes)
+
+
+async def _used(port: int, pid: int, people: list[dict[str, Any]]) -> Used:
+    before = cpu_seconds(pid)
+    load = await send(port, submissions(people, REQUESTS), CONNECTIONS)
+    return Used(load, 1000 * (cpu_seconds(pid) - before) / REQUESTS, megabytes(pid))
 
 
 async def document_bytes(ground: Ground) -> int:
@@ -54,8 +70,8 @@ async def document_bytes(ground: Ground) -> int:
     return int(found["avgObjSize"])
 
 
-def _latencies(loads: list[Load]) -> dict[str, float]:
+def _latencies(found: list[Used]) -> dict[str, float]:
     return {
-        name: rounded(median(percentile(load.milliseconds, share) for load in loads))
+        name: rounded(median(percentile(one.load.milliseconds, share) for one in found))
         for name, share in (("p50", 0.5), ("p99", 0.99))
     }

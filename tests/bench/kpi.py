@@ -7,20 +7,22 @@ Measured is the time between a fifth and the last of them, so that joining and r
 import asyncio
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from statistics import median
 from urllib.request import urlopen
 
 from shared.contracts.topics import EVENT_TOPICS
 from shared.kafka.client import KafkaPublisher, ensure_topics
 from tests.bench.ground import Ground, fresh, megabytes, pid_of
-from tests.bench.measure import Result
+from tests.bench.measure import Result, rounded
 from tests.unit.analytics_samples import message, stories
 
 DOSSIERS = 1_200
 LONGEST_SECONDS = 180
 _HANDLED = re.compile(r'dossierbus_events_handled_total\{group="analytics",outcome="\w+"\} ([0-9.e+]+)')
 
-memory: dict[str, int] = {}
+memory: dict[str, list[int]] = defaultdict(list)
 
 
 def measure(ground: Ground) -> list[Result]:
@@ -32,7 +34,7 @@ def measure(ground: Ground) -> list[Result]:
         found["ours"].append(_ours(ground, count))
         for kind in ("record", "counters"):
             found[kind].append(_bare(ground, kind, count))
-    notes = {"megabytes": dict(memory)}
+    notes = {"megabytes": {name: rounded(median(found)) for name, found in memory.items()}}
     return [
         Result("kpi", "events/s", found["ours"], found["record"], notes=notes),
         Result("kpi-naive", "events/s", found["ours"], found["counters"]),
@@ -60,7 +62,7 @@ def _ours(ground: Ground, count: int) -> float:
 
     try:
         rate = _rate(handled, count)
-        memory["ours"] = megabytes(pid_of(ground.stack.process("analytics-worker")))
+        memory["ours"].append(megabytes(pid_of(ground.stack.process("analytics-worker"))))
     finally:
         ground.stack.stop_role("analytics-worker")
     return rate
@@ -74,7 +76,7 @@ def _bare(ground: Ground, kind: str, count: int) -> float:
 
     with ground.program("tests.bench.bare_agents", kind, PROGRESS=str(progress)) as process:
         rate = _rate(handled, count - count % 100)
-        memory[kind] = megabytes(pid_of(process))
+        memory[kind].append(megabytes(pid_of(process)))
     return rate
 
 

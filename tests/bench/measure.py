@@ -46,6 +46,11 @@ def rounded(value: float) -> float:
     return round(value) if value >= 100 else round(value, 2)
 
 
+def medians(ours: Sequence[float], limit: Sequence[float]) -> dict[str, float]:
+    """Return the medians of a further figure of both sides, such as memory or CPU time."""
+    return {"ours": rounded(median(ours)), "limit": rounded(median(limit))}
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """Return the value that this share of the values does not exceed."""
     ordered = sorted(values)

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from pymongo import WriteConcern
+
 from services.intake import domain
 from services.intake.catalogue.load import load_catalogue
 from services.intake.domain import dossier_aggregate
@@ -23,6 +25,8 @@ ENVIRONMENT = SystemEnvironment()
 KEY = b"k" * 32
 SEALED = "sealed:v1:person:" + "A" * 240
 PAGE = 1000
+DOSSIERS_OF_ONE = 3
+"""How many dossiers a person has: an index over applicants is as large as in a town."""
 
 
 def dossiers(topic: str) -> Aggregate[Dossier]:
@@ -48,7 +52,8 @@ async def template(journal: Journal[Dossier], documents: Collection) -> dict[str
 
 
 async def store(documents: Collection, sample: dict[str, Any], numbers: Sequence[int], *, pending: bool) -> None:
-    """Store copies of a document under the ids of these numbers."""
+    """Store copies of a document under the ids of these numbers; nothing waits for the disk."""
+    documents = documents.with_options(write_concern=WriteConcern(w=1))
     for start in range(0, len(numbers), PAGE):
         page = [copy(sample, number, pending=pending) for number in numbers[start : start + PAGE]]
         await documents.insert_many(page, ordered=False)
@@ -58,7 +63,8 @@ def copy(sample: dict[str, Any], number: int, *, pending: bool) -> dict[str, Any
     """Return a document as if it were another dossier's, published or not, a minute old."""
     subject = name(number)
     events = [{**event, "id": f"{subject}:{event['seq']}", "trace": TRACE} for event in sample["events"]]
-    document = {**sample, "_id": subject, "events": events}
+    state = {**sample["state"], "id": subject, "applicant": name(-1 - number // DOSSIERS_OF_ONE)}
+    document = {**sample, "_id": subject, "events": events, "state": state}
     document["updated_at"] = timestamp(ENVIRONMENT.now() - timedelta(minutes=1))
     if not pending:
         document.pop("pending", None)
