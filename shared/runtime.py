@@ -29,16 +29,18 @@ from shared.kafka.client import KafkaPublisher
 from shared.kafka.reader import consume
 from shared.lookout import Lookout, Question, dead_letters, relay_backlog, work_backlog
 from shared.operations import HTTP_PATIENCE_SECONDS, dead_letters_of
+from shared.outages import report
 from shared.phases import Background, Phases
 from shared.relay import LARGEST_GROUP, Relay
 from shared.settings import CommonSettings, load
+from shared.store.circuits import MongoCircuits
 from shared.store.figures import Figures
 from shared.store.journals import journals_in, prepare_journals
 from shared.store.mongo import Database, connect, ping
 from shared.store.small import MongoInstallation, MongoKeyStore, MongoLeases, MongoMarkers
 from shared.telemetry import configure
 from shared.vault import MemoryKeyStore, Vault
-from shared.web import operations
+from shared.web import operations, providers
 from shared.web.serve import serve_async
 from shared.work import Performer, WorkLoop
 
@@ -69,15 +71,16 @@ class Bus(Generic[Settings]):
     _groups: list[str] = field(default_factory=list)
     _preparations: list[Background] = field(default_factory=list)
     _loops: list[WorkLoop[Any]] = field(default_factory=list)
+    _collections: dict[str, str] = field(default_factory=dict)
     _ending: set[asyncio.Event] = field(default_factory=set)
     _leaving: asyncio.Event = field(default_factory=asyncio.Event)
-    _collections: dict[str, str] = field(default_factory=dict)
     _questions: list[Question] = field(default_factory=list)
     _prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def journal(self, aggregate: Aggregate[S], collection: str, lookups: Sequence[str] = ()) -> Journal[S]:
         """Add the journals of an aggregate kind; what is saved through them is published by this process."""
         self.prepare(functools.partial(prepare_journals, self.database, collection, lookups))
+        self._collections[aggregate.name] = collection
         store = journals_in(self.database, collection)
         journal = Journal(
             aggregate, store, self.environment, tenant=self.settings.tenant, key=self.settings.journal_key
@@ -85,7 +88,6 @@ class Bus(Generic[Settings]):
         relay = Relay(journal, self.publisher, self.environment)
         journal.listen(relay)
         self._relays.append(relay)
-        self._collections[aggregate.name] = collection
         self.watch(relay_backlog(self.figures, collection, aggregate.name))
         self._publishing.append(relay.run)
         return journal
@@ -107,9 +109,10 @@ class Bus(Generic[Settings]):
         loop = WorkLoop(journal, performers, self.environment)
         journal.listen(loop)
         self._loops.append(loop)
-        self.background.append(loop.run)
-        providers = {kind: performer.provider for kind, performer in performers.items()}
         collection = self._collections[journal.aggregate.name]
+        circuits = MongoCircuits(self.database, self.environment)
+        self.background += [loop.run, functools.partial(report, loop, collection, circuits, self.environment)]
+        providers = {kind: performer.provider for kind, performer in performers.items()}
         self.watch(work_backlog(self.figures, collection, providers, self.environment))
 
     @property
@@ -125,6 +128,7 @@ class Bus(Generic[Settings]):
         """Give operators the dead letters of these groups of the service."""
         found = dead_letters_of(self.settings, self.database, self.publisher, self.environment, HTTP_PATIENCE_SECONDS)
         app.include_router(operations.routes(found, groups, self.settings.hash_key))
+        app.include_router(providers.routes(MongoCircuits(self.database, self.environment), self.environment))
 
     async def serve(self, app: FastAPI) -> int:
         """Run the role until it is told to stop; return the exit code."""

@@ -14,12 +14,13 @@ from typing import Any, Final, Generic
 
 from opentelemetry.trace import SpanKind
 
+from shared.circuit import CIRCUIT_FAILURES, Circuit
 from shared.contracts.event import Event
 from shared.environment import Environment, timestamp
 from shared.errors import StorageUnavailable, Transient
 from shared.journal.journal import Journal, nothing
 from shared.journal.model import Cause, Decide, Document, S, Task, Work
-from shared.meters import record_attempt, record_circuit, record_work
+from shared.meters import record_attempt, record_work
 from shared.telemetry import span_from
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,6 @@ GIVE_BACK_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 0.25
 FIRST_BACKOFF_SECONDS: Final = 1.0
 LONGEST_BACKOFF_SECONDS: Final = 300.0
-CIRCUIT_FAILURES: Final = 5
-CIRCUIT_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,7 @@ Perform = Callable[[Task[S]], Awaitable[Done[S] | Again[S]]]
 class Performer(Generic[S]):
     """How one kind of work is done; `timeout_seconds` must end before the lease does, or two would do it at once.
 
+    `awaited`: whether a dossier waits for it while the provider is away.
     `perform` may raise `Transient`: the work backs off, and `delayed(task)` says what to record then. Past its
     not-after time, or after a permanent error, `give_up(task, reason)` says what to record instead.
     """
@@ -64,6 +64,7 @@ class Performer(Generic[S]):
     give_up: Callable[[Task[S], str], Decide[S]]
     delayed: Callable[[Task[S]], Decide[S] | None] = lambda _task: None
     provider: str | None = None
+    awaited: bool = True
     places: int = 16
     timeout_seconds: float = 20.0
     longest_backoff_seconds: float = LONGEST_BACKOFF_SECONDS
@@ -71,31 +72,6 @@ class Performer(Generic[S]):
     def __post_init__(self) -> None:
         if self.timeout_seconds >= LEASE.total_seconds():
             raise ValueError(f"work may take less than its lease of {LEASE.total_seconds():.0f} s")
-
-
-@dataclass
-class Circuit:
-    """Holds back calls to a provider that failed several times in a row, letting one through now and then."""
-
-    provider: str
-    failures: int = 0
-    open_until: datetime | None = None
-
-    def allows(self, now: datetime) -> bool:
-        """Return whether a call may be tried now."""
-        return self.open_until is None or now >= self.open_until
-
-    def succeeded(self) -> None:
-        """Close the circuit."""
-        self.failures, self.open_until = 0, None
-        record_circuit(self.provider, is_open=False)
-
-    def failed(self, now: datetime) -> None:
-        """Count a failure; the fifth in a row opens the circuit for a while."""
-        self.failures += 1
-        if self.failures >= CIRCUIT_FAILURES:
-            self.open_until = now + timedelta(seconds=CIRCUIT_SECONDS)
-            record_circuit(self.provider, is_open=True)
 
 
 @dataclass
@@ -143,6 +119,14 @@ class WorkLoop(Generic[S]):
         """Wait until what was started is over (tests and shutdown)."""
         while self._tasks:
             await asyncio.gather(*self._tasks)
+
+    def held_back(self) -> dict[Circuit, list[str]]:
+        """Return the open circuits, each with the kinds of work that dossiers wait for."""
+        return {
+            circuit: [kind for kind, one in self.performers.items() if one.provider == provider and one.awaited]
+            for provider, circuit in self._circuits.items()
+            if circuit.state != "closed"
+        }
 
     async def leave(self) -> None:
         """Start nothing more, end what was started, and give back what takes longer than `LEAVE_SECONDS`."""
@@ -227,6 +211,8 @@ class WorkLoop(Generic[S]):
             await self._finish(task, performer.give_up(task, "too_old"), "too_old")
             return
         circuit = self._circuit(performer)
+        if circuit is not None:
+            circuit.called()
         try:
             async with asyncio.timeout(performer.timeout_seconds):
                 result = await performer.perform(task)

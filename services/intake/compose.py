@@ -1,10 +1,13 @@
 """Intake's wiring: which parts its processes are made of. Holds no rule."""
 
+from functools import partial
+
 from fastapi import FastAPI
 
 from services.intake.api import actions, casework, catalogue, dossiers, downloads, live, page
 from services.intake.api.counter import Counter
 from services.intake.catalogue.load import load_catalogue
+from services.intake.delays import Delays, prepare_delays
 from services.intake.domain import dossier_aggregate
 from services.intake.people import People
 from services.intake.settings import IntakeSettings
@@ -29,6 +32,7 @@ async def open_dossiers(bus: Bus[IntakeSettings]) -> tuple[Journal[Dossier], Des
     settings = bus.settings
     aggregate = dossier_aggregate(services, public_url=settings.public_url, deadline_scale=settings.deadline_scale)
     journal = await bus.journal(aggregate, "dossiers", lookups=("state.applicant", "state.awaiting"))
+    bus.prepare(partial(prepare_delays, bus.database, "dossiers"))
     return journal, Desk(services, bus.vault, MongoFiles(bus.database), bus.environment, settings)
 
 
@@ -39,6 +43,7 @@ async def portal(bus: Bus[IntakeSettings], journal: Journal[Dossier], desk: Desk
     settings = bus.settings
     tickets = MongoTickets(bus.database, bus.environment)
     bus.prepare(tickets.prepare)
+    delays = Delays(journal.store, bus.environment)
     counter = Counter(
         dossiers=journal,
         store=journal.store,
@@ -50,9 +55,10 @@ async def portal(bus: Bus[IntakeSettings], journal: Journal[Dossier], desk: Desk
         ledger=MongoLedger(bus.database, bus.environment),
         environment=bus.environment,
         settings=settings,
+        delays=delays,
     )
     changes = Changes(bus.database["dossiers"], bus.environment)
-    bus.background.append(changes.run)
+    bus.background += [changes.run, delays.run]
     app = create_app("Dossierbus intake", "intake", settings=settings, checks={"storage": bus.ready})
     for router in (
         catalogue.routes(counter),

@@ -21,7 +21,7 @@ from shared.environment import timestamp
 from shared.errors import Permanent
 from shared.journal import Aggregate, Decide, Recorded, Share, Work
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 EVALUATE: Final = "evaluate_rules"
 ISSUE: Final = "issue_document"
 DEADLINE: Final = "applicant_deadline"

@@ -23,6 +23,7 @@ class Request(State):
     reasons: tuple[str, ...] = ()
     sealed: str | None = None
     fields: int = 0
+    delayed_since: str | None = None
     url: str | None = None
     reference: str | None = None
     cancelled: bool = False
@@ -170,6 +171,7 @@ def _outcome_recorded(state: Dossier, recorded: Recorded, told: event.OutcomeRec
     request = state.requests[told.request]
     known = {name: value for name in ("sealed", "url", "reference") if (value := getattr(told, name)) is not None}
     changes = {"outcome": told.outcome, "reasons": told.reasons, "fields": told.fields or request.fields, **known}
+    changes["delayed_since"] = (request.delayed_since or recorded.time) if told.outcome == "delayed" else None
     return _request(state, told.request, request.model_copy(update=changes))
 
 

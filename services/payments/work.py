@@ -60,7 +60,7 @@ def performers(desk: Desk) -> dict[str, Performer[Payment]]:
 
     return {
         domain.CREATE: replace(performer(create_checkout, 30.0), delayed=_delayed),
-        domain.POLL: performer(poll_checkout, longest),
+        domain.POLL: replace(performer(poll_checkout, longest), awaited=False),
         domain.CLOSE: replace(performer(close_checkout, longest), give_up=lambda *_: domain.abandon_closing),
         domain.REFUND: replace(performer(refund, 300.0), give_up=lambda _, reason: domain.refer(reason)),
         domain.OVERDUE: Performer(timer(_overdue), give_up),

@@ -34,10 +34,10 @@ TEXTS: Final[dict[StatusCode, dict[Language, str]]] = {
         "en": "We have received your request and are checking it.",
     },
     "delayed": {
-        "de": "Ein Register ist zurzeit nicht erreichbar. Wir versuchen es weiter; Sie müssen nichts tun.",
-        "fr": "Un registre est momentanément inaccessible. Nous réessayons; vous n’avez rien à faire.",
-        "it": "Un registro non è al momento raggiungibile. Riproviamo noi; non deve fare nulla.",
-        "en": "A register cannot be reached at the moment. We keep trying; you need not do anything.",
+        "de": "Ein nötiger Dienst ist zurzeit nicht erreichbar. Wir versuchen es weiter; Sie müssen nichts tun.",
+        "fr": "Un service nécessaire est momentanément inaccessible. Nous réessayons; vous n’avez rien à faire.",
+        "it": "Un servizio necessario non è al momento raggiungibile. Riproviamo noi; non deve fare nulla.",
+        "en": "A service that we need cannot be reached at the moment. We keep trying; you need not do anything.",
     },
     "consent_needed": {
         "de": "Bitte sagen Sie uns, ob wir einen Nachweis für Sie abrufen dürfen.",

@@ -74,7 +74,7 @@ async def serve_async(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,
     )
-    server = Server(config, app.state.gate, background, phases or Phases(), settings.drain_seconds)
+    server = Server(config, app.state.gate, background, phases, settings.drain_seconds)
     await server.serve()
     return server.exit_code
 
@@ -93,13 +93,18 @@ class Server(uvicorn.Server):
     """uvicorn's server that owns the phases and the background tasks, and keeps the exit code."""
 
     def __init__(
-        self, config: uvicorn.Config, gate: Gate, background: Sequence[Background], phases: Phases, drain_seconds: float
+        self,
+        config: uvicorn.Config,
+        gate: Gate,
+        background: Sequence[Background] = (),
+        phases: Phases | None = None,
+        drain_seconds: float = 0.0,
     ) -> None:
         super().__init__(config)
         self.exit_code = 0
         self._gate = gate
         self._background = tuple(background)
-        self._phases = phases
+        self._phases = phases or Phases()
         self._drain_seconds = drain_seconds
         self._tasks: list[asyncio.Task[None]] = []
 

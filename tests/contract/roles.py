@@ -27,6 +27,7 @@ from shared.store.small import MongoKeyStore
 from shared.testing.environment import FakeEnvironment
 from shared.testing.store import MemoryJournalStore
 from shared.vault import MemoryKeyStore, Vault
+from shared.work import Performer
 
 SERVICES = ("intake", "identity", "payments", "notifications", "analytics")
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -85,6 +86,9 @@ class NotingBus(Bus[Any]):
     def consume(self, group: str, topics: Sequence[str], subscriptions: Mapping[type[Event], Handler]) -> None:
         """Note the subscriptions of a group."""
         self.subscriptions[group] = (tuple(topics), subscriptions)
+
+    def perform(self, journal: Journal[S], performers: Mapping[str, Performer[S]]) -> None:
+        """Do no work."""
 
     async def serve(self, app: FastAPI) -> int:
         """Note the application."""

@@ -211,7 +211,8 @@ async def _api(office: Office, port: int) -> AsyncIterator[None]:
         "Payments", "payments", settings=office.settings, verifier=office.issuer.verifier(), raw_bodies=RAW_BODIES
     )
     app.include_router(routes(office.payments, MemoryBooks(office.store), office.settings))
-    server = Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
+    server = Server(config, app.state.gate)
     running = asyncio.create_task(server.serve())
     await office.eventually(lambda: server.started)
     try:

@@ -208,6 +208,23 @@ class Remote:
         return call
 
 
+class SimCircuits:
+    """Stand for `MongoCircuits`: what operators read, and nobody here."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    async def waiting(self, *_: object) -> int:
+        """Count nothing."""
+        return 0
+
+    async def keep(self, *_: object) -> None:
+        """Keep nothing."""
+
+    async def forget(self, *_: object) -> None:
+        """Forget nothing."""
+
+
 def markers(database: SimDatabase) -> Any:
     """Stand for `MongoMarkers`."""
     return Remote(database, database.markers)

@@ -3,9 +3,10 @@
 import asyncio
 from datetime import timedelta
 
+from shared.circuit import CIRCUIT_FAILURES, CIRCUIT_SECONDS
 from shared.errors import Permanent, ProviderUnavailable, StorageUnavailable
 from shared.journal import Task
-from shared.work import CIRCUIT_FAILURES, CIRCUIT_SECONDS, Done, Performer, WorkLoop
+from shared.work import Done, Performer, WorkLoop
 from tests.unit.sample_journal import CALL, CANCELLED, RING, Tally, add, command, noted
 from tests.unit.work_office import Office, gave_up
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from services.intake.api.views import DossierView, dossier_view
 from services.intake.catalogue.load import newest
 from services.intake.catalogue.model import MunicipalService
+from services.intake.delays import DELAYED, Delays
 from services.intake.domain import Catalogue, NotPossible
 from services.intake.people import People
 from services.intake.settings import IntakeSettings
@@ -93,6 +94,7 @@ class Counter:
     ledger: MongoLedger
     environment: Environment
     settings: IntakeSettings
+    delays: Delays
 
     def service(self, dossier: Dossier) -> MunicipalService:
         """Return the version of the municipal service that a dossier was opened with."""
@@ -107,8 +109,10 @@ class Counter:
         return sorted({authority.id for service in self.catalogue.values() for authority in service.authorities})
 
     def view(self, outcome: Outcome[Dossier], language: Language) -> DossierView:
-        """Return a dossier for its applicant."""
-        return dossier_view(self.service(outcome.state), outcome.state, outcome.sequence, language)
+        """Return a dossier for its applicant; a delayed one says who cannot be reached since when."""
+        dossier = outcome.state
+        delay = self.delays.sentence(dossier, language) if dossier.status == DELAYED else None
+        return dossier_view(self.service(dossier), dossier, outcome.sequence, language, delay)
 
     def new_id(self, caller: Caller, key: str) -> str:
         """Return the id of the dossier that this caller's key creates: the same for a repeat."""

@@ -31,6 +31,7 @@ class StatusView(View):
 
     code: str
     text: str
+    delay: str | None = Field(description="Who cannot be reached since when, and how many dossiers wait.")
     waiting_for: str
     next_action: NextActionView | None
     expected_by: str | None
@@ -91,15 +92,17 @@ class TimelineEntry(View):
     data: dict[str, Any]
 
 
-def dossier_view(service: MunicipalService, dossier: Dossier, sequence: int, language: Language) -> DossierView:
-    """Return a dossier with its texts in one language."""
+def dossier_view(
+    service: MunicipalService, dossier: Dossier, sequence: int, language: Language, delay: str | None = None
+) -> DossierView:
+    """Return a dossier with its texts in one language; `delay` is the sentence about what it waits for."""
     return DossierView(
         id=dossier.id,
         reference=reference(dossier.id),
         service=dossier.service,
         title=service.title[language],
         submitted_at=dossier.submitted_at,
-        status=status_view(service, dossier, language),
+        status=status_view(service, dossier, language, delay),
         steps=tuple(_step(step, dossier.steps.get(step.id), language) for step in service.steps),
         payment=_payment(service, dossier),
         documents=tuple(_document(dossier, document) for document in dossier.documents),
@@ -108,7 +111,9 @@ def dossier_view(service: MunicipalService, dossier: Dossier, sequence: int, lan
     )
 
 
-def status_view(service: MunicipalService, dossier: Dossier, language: Language) -> StatusView:
+def status_view(
+    service: MunicipalService, dossier: Dossier, language: Language, delay: str | None = None
+) -> StatusView:
     """Return the public status with its text and the address of the next action."""
     code = dossier.status or "received"
     action = dossier.next_action
@@ -116,6 +121,7 @@ def status_view(service: MunicipalService, dossier: Dossier, language: Language)
     return StatusView(
         code=code,
         text=TEXTS[code][language],
+        delay=delay,
         waiting_for=dossier.waiting_for or "authority",
         next_action=NextActionView(action=action, url=url) if action and url else None,
         expected_by=dossier.expected_by,

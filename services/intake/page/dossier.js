@@ -105,14 +105,14 @@ class DossierPage {
   }
 
   #showStatus(view, changed) {
-    const { code, text, waiting_for: waitingFor, expected_by: due } = view.status;
+    const { code, text, delay, waiting_for: waitingFor, expected_by: due } = view.status;
     const tone = TONES[code] ?? "calm";
     this.status.className = `status ${tone}`;
     this.status.dataset.code = code;
     const promise = due ? t(waitingFor === "applicant" ? "dossier.until" : "dossier.expected", { date: moment(due) }) : null;
     this.status.replaceChildren(...[
       h("span", { class: "badge-icon" }, icon(SIGNS[tone])),
-      h("div", {}, h("p", { class: "text" }, text), promise && h("p", { class: "quiet" }, promise)),
+      h("div", {}, h("p", { class: "text" }, text), delay && h("p", { class: "quiet" }, delay), promise && h("p", { class: "quiet" }, promise)),
     ]);
     if (changed) this.spoken.textContent = text;
   }
