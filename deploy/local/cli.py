@@ -50,6 +50,11 @@ COMMANDS: dict[str, Command] = {
         "logs <role> [-f]", "Show the end of a process's log, -f follows it.", "deploy.local.tools.logs", False
     ),
     "bench": Command("bench [arguments]", "Measure throughput and latency.", "deploy.local.tools.bench"),
+    "measure": Command(
+        "measure [--seconds N] [--json]",
+        "Memory and CPU of every process that runs, and what dossiers take on disk.",
+        "deploy.local.tools.measure",
+    ),
     "simulate": Command(
         "simulate [--seeds N] [--seed S] [--json] [--log]",
         "Run the whole system in one process on virtual time with seeded faults; tell a failing seed's shortest story.",

@@ -62,14 +62,15 @@ async def journals(stack: Stack) -> dict[str, list[Entry]]:
         async with AsyncExitStack() as opened:
             database = await opened.enter_async_context(connect(stack.mongo_uri(service)))
             for name in collections:
-                for entry in await _entries(service, await open_journals(database, name)):
+                for entry in await journal_entries(service, await open_journals(database, name)):
                     found.setdefault(dossier_of(entry.recorded.subject), []).append(entry)
     for entries in found.values():
         entries.sort(key=lambda entry: entry.time)
     return found
 
 
-async def _entries(service: str, store: MongoJournalStore) -> list[Entry]:
+async def journal_entries(service: str, store: MongoJournalStore) -> list[Entry]:
+    """Return every event of every journal of a store."""
     entries: list[Entry] = []
     after = ""
     while subjects := await store.subjects(after):
