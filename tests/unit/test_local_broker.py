@@ -1,5 +1,6 @@
 """Choosing and configuring the broker of a local stack, without starting one."""
 
+import socket
 import struct
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +13,7 @@ from deploy.local.embedded import Embedded
 from deploy.local.errors import LocalError
 from deploy.local.java import java_version
 from deploy.local.kafka import Kafka, Node
+from shared.kafka.client import in_sync
 
 KAFKA = Kafka(Path("java"), "a.jar", "4.3.1", Path("k"), (Node("broker", 1, 1, 2, 1),))
 EMBEDDED = Embedded(Path("tansu"), "0.6", Path("e"), 1)
@@ -118,6 +120,22 @@ def test_three_nodes_keep_what_two_have_acknowledged() -> None:
     assert "controller.quorum.voters=1@127.0.0.1:20091,2@127.0.0.1:20096,3@127.0.0.1:20098" in lines
     assert {"min.insync.replicas=2", "offsets.topic.replication.factor=3", "default.replication.factor=3"} < set(lines)
     assert "advertised.listeners=PLAINTEXT://127.0.0.1:20114,REPLICATION://127.0.0.1:20106" in lines
+
+
+@pytest.mark.parametrize(("copies", "needed"), [(1, 1), (2, 1), (3, 2), (5, 3)])
+def test_copies_that_must_have_a_record(copies: int, needed: int) -> None:
+    """With three copies two must have a record before it counts, and one node may still be away."""
+    assert in_sync(copies) == needed
+
+
+def test_probe_is_not_fooled_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client port that nobody listens on may be connected to itself: that is no broker."""
+    with socket.socket() as alone:
+        alone.bind(("127.0.0.1", 0))
+        alone.connect(alone.getsockname())
+        monkeypatch.setattr(socket, "create_connection", lambda *_args, **_options: alone)
+        with pytest.raises(ConnectionError, match="nobody listens"):
+            kafka_probe.cluster_id(1)
 
 
 def test_one_node_waits_for_no_other() -> None:

@@ -1,6 +1,7 @@
 """One campaign: stack, proxy, load and faults at once, then the audit. Owns the order of things and their state."""
 
 import asyncio
+import signal
 import socket
 import sys
 import time
@@ -145,7 +146,16 @@ def run(state: State, root: Path, base_port: int, side_by_side: int, progress: P
         supervisor = Supervisor(stack)
         supervisor.start()
         running.callback(supervisor.stop)
-        return asyncio.run(Campaign(stack, state, progress, side_by_side).run())
+        campaign = Campaign(stack, state, progress, side_by_side)
+        running.callback(campaign.save)
+        running.callback(_finish_undisturbed)
+        return asyncio.run(campaign.run())
+
+
+def _finish_undisturbed() -> None:
+    """A second Ctrl-C must not leave half of the processes behind."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _town(stack: Stack, http: httpx.AsyncClient) -> Town:
