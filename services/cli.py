@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from services.identity.domain import CHECK, EVIDENCE
@@ -26,6 +27,7 @@ from shared.journal.verify import Finding, verify_all
 from shared.settings import CommonSettings, load
 from shared.store.journals import MongoJournalStore
 from shared.store.mongo import Database, connect
+from shared.store.small import MongoInstallation
 
 # How an aggregate plans and shares does not matter here, only how its events fold.
 JOURNALS: Final[dict[str, dict[str, Aggregate[Any]]]] = {
@@ -73,8 +75,16 @@ async def verify(options: argparse.Namespace, settings: CommonSettings, database
 
 async def replay(options: argparse.Namespace, settings: CommonSettings, database: Database) -> int:
     """Mark everything of a service as unpublished; its worker's sweeper then publishes it again."""
+    installation = MongoInstallation(database)
+    present = await installation.filling()
+    if present is None:
+        print(f"{options.service} has not been started yet", file=sys.stderr)
+        return 1
+    # Remembered first: a role that starts meanwhile takes up the new number and changes nothing that is done already.
+    await installation.remember(filling := replace(present, number=present.number + 1))
     for name in JOURNALS[options.service]:
-        print(f"{options.service} {name}: {await _store(database, name).republish()} journals will be published again")
+        marked = await _store(database, name).republish(filling.number)
+        print(f"{options.service} {name}: {marked} journals will be published again")
     return 0
 
 

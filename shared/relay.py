@@ -21,7 +21,7 @@ from shared.environment import Environment, timestamp
 from shared.errors import StorageUnavailable, Transient
 from shared.journal.fold import canonical
 from shared.journal.journal import Journal
-from shared.journal.model import KEPT_EVENTS, Document, Work
+from shared.journal.model import KEPT_EVENTS, NOTHING_PUBLISHED, Document, Watermark, Work
 from shared.telemetry import span_from
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,6 @@ HELD_EVENTS: Final = 20_000
 SWEEP_AGE: Final = timedelta(seconds=5)
 """Younger events are left to the relay of the process that saved them: a busy machine takes seconds to publish, and
 repeating what is under way would make it busier."""
-DISTRUST_SECONDS: Final = 10.0
-"""How long after a relay began a writer's watermark may be from before a refill; a save takes less."""
 
 
 class Publisher(Protocol):
@@ -53,7 +51,7 @@ class _Run:
     """Events of one aggregate without a gap, from the one behind the watermark `after` on."""
 
     subject: str
-    after: int
+    after: Watermark
     documents: tuple[Document, ...]
 
 
@@ -64,20 +62,19 @@ class Relay:
     journal: Journal[Any]
     publisher: Publisher
     environment: Environment
-    _offered: OrderedDict[str, tuple[int, tuple[Document, ...]]] = field(default_factory=OrderedDict)
-    _sent: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    _offered: OrderedDict[str, tuple[Watermark, tuple[Document, ...]]] = field(default_factory=OrderedDict)
+    _sent: OrderedDict[str, Watermark] = field(default_factory=OrderedDict)
     _sending: set[str] = field(default_factory=set)
     _held: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _ended: asyncio.Event | None = None
     _finishing: bool = False
-    _trusts_from: float = 0.0
 
-    def saved(self, subject: str, published: int, events: tuple[Document, ...], _work: tuple[Work, ...]) -> None:
+    def saved(self, subject: str, published: Watermark, events: tuple[Document, ...], _work: tuple[Work, ...]) -> None:
         """Note saved events; what no longer fits in memory is left to the sweeper."""
         if not events:
             return
-        _, before = self._offered.pop(subject, (0, ()))
+        _, before = self._offered.pop(subject, (NOTHING_PUBLISHED, ()))
         self._held -= len(before)
         if len(self._offered) < REMEMBERED and self._held + len(before) + len(events) <= HELD_EVENTS:
             self._offered[subject] = (published, (*before, *events))
@@ -100,7 +97,6 @@ class Relay:
             await self._ended.wait()
 
     async def _run(self) -> None:
-        self._trusts_from = asyncio.get_running_loop().time() + DISTRUST_SECONDS
         while not self._finishing or self._offered:
             await self._wake.wait()
             self._wake.clear()
@@ -126,20 +122,21 @@ class Relay:
         finally:
             self._sending = set()
 
-    async def _contiguous(self, subject: str, published: int, documents: tuple[Document, ...]) -> _Run:
-        if asyncio.get_running_loop().time() < self._trusts_from:
-            # To a broker that came back empty it would send the newest event before all older ones.
+    async def _contiguous(self, subject: str, published: Watermark, documents: tuple[Document, ...]) -> _Run:
+        watermark = max(published, self._sent.get(subject, NOTHING_PUBLISHED))
+        if watermark.fill < self.journal.store.fill:
+            # From before the broker came back empty: it would get the newest event before all older ones.
             return await self._stored(subject)
-        watermark = max(published, self._sent.get(subject, 0))
-        new = tuple(sorted((d for d in documents if d["seq"] > watermark), key=lambda d: d["seq"]))
-        if new and [d["seq"] for d in new] == list(range(watermark + 1, watermark + 1 + len(new))):
+        done = watermark.sequence
+        new = tuple(sorted((d for d in documents if d["seq"] > done), key=lambda d: d["seq"]))
+        if new and [d["seq"] for d in new] == list(range(done + 1, done + 1 + len(new))):
             return _Run(subject, watermark, new)
         return await self._stored(subject)
 
     async def _stored(self, subject: str) -> _Run:
         head = await self.journal.store.load(subject)
-        after = head.published if head else 0
-        return _Run(subject, after, tuple(await self.journal.store.events(subject, after)))
+        after = head.published if head else NOTHING_PUBLISHED
+        return _Run(subject, after, tuple(await self.journal.store.events(subject, after.sequence)))
 
     async def _publish(self, runs: Sequence[_Run]) -> int:
         """Send several dossiers' runs together and raise each watermark as far as it was acknowledged.
@@ -160,18 +157,18 @@ class Relay:
     async def _settle(self, run: _Run, acknowledged: int) -> None:
         if acknowledged == 0 and run.documents:
             return
-        sequence = run.documents[acknowledged - 1]["seq"] if run.documents else run.after
+        sequence = run.documents[acknowledged - 1]["seq"] if run.documents else run.after.sequence
         store = self.journal.store
         try:
             await store.mark_published(run.subject, run.after, sequence)
-            self._remember(run.subject, sequence)
-            if sequence // KEPT_EVENTS > max(1, run.after // KEPT_EVENTS):
+            self._remember(run.subject, Watermark(run.after.fill, sequence))
+            if sequence // KEPT_EVENTS > max(1, run.after.sequence // KEPT_EVENTS):
                 await store.seal(run.subject, KEPT_EVENTS)
         except StorageUnavailable:
             log.warning("watermark_not_saved", extra={"subject": run.subject})
 
-    def _remember(self, subject: str, sequence: int) -> None:
-        self._sent[subject] = max(sequence, self._sent.pop(subject, 0))
+    def _remember(self, subject: str, sent: Watermark) -> None:
+        self._sent[subject] = max(sent, self._sent.pop(subject, NOTHING_PUBLISHED))
         if len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
 

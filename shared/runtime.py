@@ -50,6 +50,7 @@ SWEEP_SECONDS: Final = 1.0
 SWEEP_LEASE: Final = timedelta(seconds=5)
 
 Settings = TypeVar("Settings", bound=CommonSettings)
+OnCluster = Callable[[str], Awaitable[None]]
 T = TypeVar("T")
 
 
@@ -67,7 +68,7 @@ class Bus(Generic[Settings]):
     topics: tuple[Topic, ...] = ()
     background: list[Background] = field(default_factory=list)
     _relays: list[Relay] = field(default_factory=list)
-    _publishing: list[Background] = field(default_factory=list)
+    _publishing: list[OnCluster] = field(default_factory=list)
     _groups: list[str] = field(default_factory=list)
     _preparations: list[Background] = field(default_factory=list)
     _loops: list[WorkLoop[Any]] = field(default_factory=list)
@@ -75,7 +76,7 @@ class Bus(Generic[Settings]):
     _ending: set[asyncio.Event] = field(default_factory=set)
     _leaving: asyncio.Event = field(default_factory=asyncio.Event)
     _questions: list[Question] = field(default_factory=list)
-    _prepared: asyncio.Event = field(default_factory=asyncio.Event)
+    _prepared: "asyncio.Future[str]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     async def journal(self, aggregate: Aggregate[S], collection: str, lookups: Sequence[str] = ()) -> Journal[S]:
         """Add the journals of an aggregate kind; what is saved through them is published by this process."""
@@ -89,7 +90,7 @@ class Bus(Generic[Settings]):
         journal.listen(relay)
         self._relays.append(relay)
         self.watch(relay_backlog(self.figures, collection, aggregate.name))
-        self._publishing.append(relay.run)
+        self._publishing.append(lambda _cluster: relay.run())
         return journal
 
     def prepare(self, preparation: Background) -> None:
@@ -102,7 +103,7 @@ class Bus(Generic[Settings]):
         self._groups.append(group)
         self.watch(dead_letters(self.figures, group))
         reading = functools.partial(consume, self.settings, topics, dispatcher, leaving=self._leaving)
-        self._publishing.append(functools.partial(self._ended, reading))
+        self._publishing.append(lambda cluster: self._ended(functools.partial(reading, cluster)))
 
     def perform(self, journal: Journal[S], performers: Mapping[str, Performer[S]]) -> None:
         """Do the work that these journals want, and sweep up what they could not publish at once."""
@@ -135,7 +136,7 @@ class Bus(Generic[Settings]):
         after_preparation = [self.publisher.connect, *self._publishing]
         if self._groups:
             self.background.append(Lookout(self.environment, self._questions).run)
-            after_preparation.append(functools.partial(self._ended, self._sweep))
+            after_preparation.append(lambda _cluster: self._ended(self._sweep))
         waiting = [functools.partial(self._when_prepared, task) for task in after_preparation]
         phases = Phases(self._open, self._leave, self._flush)
         return await serve_async(app, self.settings, [self._guard, *self.background, *waiting], phases)
@@ -173,12 +174,11 @@ class Bus(Generic[Settings]):
         installation = MongoInstallation(self.database)
         prepare = functools.partial(guard.prepare, self.settings, topics, own, stores, installation)
         cluster = await patiently(prepare, self.environment)
-        self._prepared.set()
+        self._prepared.set_result(cluster)
         await guard.watch(self.settings, cluster, own, self.environment)
 
-    async def _when_prepared(self, task: Background) -> None:
-        await self._prepared.wait()
-        await task()
+    async def _when_prepared(self, task: OnCluster) -> None:
+        await task(await asyncio.shield(self._prepared))
 
     async def _sweep(self) -> None:
         """Publish what is left over, for ever; one replica at a time."""

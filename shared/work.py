@@ -19,7 +19,7 @@ from shared.contracts.event import Event
 from shared.environment import Environment, timestamp
 from shared.errors import StorageUnavailable, Transient
 from shared.journal.journal import Journal, nothing
-from shared.journal.model import Cause, Decide, Document, S, Task, Work
+from shared.journal.model import Cause, Decide, Document, S, Task, Watermark, Work
 from shared.meters import record_attempt, record_work
 from shared.telemetry import span_from
 
@@ -87,7 +87,9 @@ class WorkLoop(Generic[S]):
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _leaving: bool = False
 
-    def saved(self, _subject: str, _published: int, _events: tuple[Document, ...], work: tuple[Work, ...]) -> None:
+    def saved(
+        self, _subject: str, _published: Watermark, _events: tuple[Document, ...], work: tuple[Work, ...]
+    ) -> None:
         """Look at once when work was saved in this process; other processes' work is found by polling."""
         if work:
             self._wake.set()

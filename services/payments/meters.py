@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.contracts.event import event_class
-from shared.journal.model import Document, Work
+from shared.journal.model import Document, Watermark, Work
 from shared.metrics import counter
 
 _recorded = counter("dossierbus_payment_events_total", "Recorded facts of payments, by word.", ["event_type"])
@@ -22,7 +22,9 @@ _entries = counter(
 class PaymentCounter:
     """Listens to the journal, so that every fact is counted wherever it was decided."""
 
-    def saved(self, _subject: str, _published: int, events: tuple[Document, ...], _work: tuple[Work, ...]) -> None:
+    def saved(
+        self, _subject: str, _published: Watermark, events: tuple[Document, ...], _work: tuple[Work, ...]
+    ) -> None:
         """Count the recorded events."""
         for document in events:
             kind = event_class(document["type"])

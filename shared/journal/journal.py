@@ -30,6 +30,7 @@ from shared.journal.model import (
     StaleSequence,
     Task,
     UnknownSubject,
+    Watermark,
     Work,
 )
 from shared.telemetry import traceparent
@@ -42,8 +43,8 @@ _tracer = trace.get_tracer("dossierbus")
 class Listener(Protocol):
     """Whoever wants to know at once what was saved (the relay); called without await, after the commit."""
 
-    def saved(self, subject: str, published: int, events: tuple[Document, ...], work: tuple[Work, ...]) -> None:
-        """Take note of a saved change; must not raise."""
+    def saved(self, subject: str, published: Watermark, events: tuple[Document, ...], work: tuple[Work, ...]) -> None:
+        """Take note of a saved change, made when the aggregate was published so far; must not raise."""
         ...
 
 
@@ -207,10 +208,9 @@ class Journal(Generic[S]):
         )
 
     def _tell(self, head: Head | None, result: Decided[S]) -> None:
+        published = head.published if head else Watermark(self.store.fill, 0)
         for listener in self._listeners:
-            listener.saved(
-                result.change.subject, head.published if head else 0, result.change.events, result.change.work
-            )
+            listener.saved(result.change.subject, published, result.change.events, result.change.work)
 
 
 def _find(head: Head | None, work_id: str) -> Work | None:

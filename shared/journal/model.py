@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Generic, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -170,6 +170,27 @@ class Aggregate(Generic[S]):
     share: Callable[[S, Recorded], Sequence[Share]] = _nothing
 
 
+class Watermark(NamedTuple):
+    """How far an aggregate is published: up to `sequence` in the `fill`-th filling of the topics.
+
+    A broker that comes back empty begins another filling; what was acknowledged in an earlier one says nothing of it.
+    """
+
+    fill: int
+    sequence: int
+
+
+NOTHING_PUBLISHED: Final = Watermark(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """Which cluster's topics the journals are published to, and how often topics were filled before."""
+
+    cluster: str
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """A stored aggregate without its events, but with those that the asked cause had already led to."""
@@ -179,7 +200,7 @@ class Head:
     sequence: int
     schema: int
     state: Document
-    published: int
+    published: Watermark
     seen: Mapping[str, int]
     shared: Mapping[str, int]
     work: tuple[Work, ...]
@@ -221,7 +242,10 @@ class JournalStore(Protocol):
     """Where the journals of one aggregate kind lie. The fake and MongoDB pass the same behaviour suite.
 
     Every method raises `StorageUnavailable` when the store cannot answer; a write may then have happened or not.
+    `fill` is the newest filling of the topics that this process knows of; new aggregates begin in it.
     """
+
+    fill: int
 
     async def load(self, subject: str, cause: str | None = None) -> Head | None:
         """Return the head, with the events already recorded for this cause."""
@@ -235,10 +259,11 @@ class JournalStore(Protocol):
         """Return the stored events with a greater sequence, in order, sealed segments included."""
         ...
 
-    async def mark_published(self, subject: str, after: int, sequence: int) -> None:
+    async def mark_published(self, subject: str, after: Watermark, sequence: int) -> None:
         """Raise the watermark to `sequence`; clear the pending mark if this is the newest event.
 
-        Nothing happens while the watermark is below `after`: what lies between was not published (any more).
+        Nothing happens while the watermark is below `after`, or of another filling: what lies between was not published
+        (any more).
         """
         ...
 
@@ -250,8 +275,11 @@ class JournalStore(Protocol):
         """Return (subject, work id) of work of these kinds that is due."""
         ...
 
-    async def republish(self) -> int:
-        """Mark every event of every aggregate as unpublished; return how many aggregates had published some."""
+    async def republish(self, fill: int) -> int:
+        """Begin a filling: mark every event of every aggregate that is not in it yet as unpublished.
+
+        Return how many aggregates that were. What another process already published in this filling stays published.
+        """
         ...
 
     async def seal(self, subject: str, keep: int) -> int:

@@ -111,13 +111,15 @@ def _state(journal: Journal[S], head: Head, events: Sequence[Document]) -> Itera
 
 
 def _watermark(head: Head) -> Iterator[str]:
-    if not 0 <= head.published <= head.sequence:
-        yield f"published is {head.published}, but there are {head.sequence} events"
+    published = head.published.sequence
+    if not 0 <= published <= head.sequence:
+        yield f"published is {published}, but there are {head.sequence} events"
 
 
 def _pending(head: Head) -> Iterator[str]:
-    if head.published < head.sequence and not head.pending:
-        yield f"events from {head.published + 1} on are unpublished, and no sweeper will look at them"
+    published = head.published.sequence
+    if published < head.sequence and not head.pending:
+        yield f"events from {published + 1} on are unpublished, and no sweeper will look at them"
 
 
 def _shares(head: Head, events: Sequence[Document]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from aiokafka.partitioner import murmur2
 from shared.contracts.envelope import Message
 from shared.contracts.topics import Topic
 from shared.errors import BrokerUnavailable, Permanent
+from shared.kafka.fence import keep_to, named
 from shared.meters import record_published
 from shared.settings import CommonSettings
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_MS: Final = 10_000
 LOOKUP_SECONDS: Final = 2.0
+CLOSE_SECONDS: Final = 5.0
 BATCH_BYTES: Final = 1_000_000
 
 
@@ -61,19 +63,17 @@ async def admin(settings: CommonSettings) -> AsyncIterator[AIOKafkaAdminClient]:
 async def cluster_id(settings: CommonSettings) -> str:
     """Return the id the cluster gave itself when its storage was made. Raises `BrokerUnavailable`."""
     async with admin(settings) as client:
-        return await _cluster_id(client)
+        description: dict[str, Any] = await client.describe_cluster()
+    return named(description.get("cluster_id"))
 
 
-async def ensure_topics(settings: CommonSettings, topics: Iterable[Topic], cluster: str | None = None) -> None:
+async def ensure_topics(settings: CommonSettings, topics: Iterable[Topic]) -> None:
     """Create what is missing, if this installation creates topics, and check the partition count of all.
 
-    `cluster`: the only one to create them on. Raises `BrokerUnavailable` for another and while topics are missing,
-    `WrongPartitions` for good.
+    Raises `BrokerUnavailable` while topics are missing, `WrongPartitions` for good.
     """
     wanted = {topic.name: topic for topic in topics}
     async with admin(settings) as client:
-        if cluster not in (None, await _cluster_id(client)):
-            raise BrokerUnavailable("another broker stands in its place")
         existing = await _partitions(client, wanted)
         missing = [wanted[name] for name in wanted if name not in existing]
         if missing and settings.kafka_create_topics:
@@ -85,11 +85,6 @@ async def ensure_topics(settings: CommonSettings, topics: Iterable[Topic], clust
     absent = sorted(set(wanted) - set(existing))
     if absent:
         raise BrokerUnavailable(f"topics missing: {', '.join(absent)}")
-
-
-async def _cluster_id(client: AIOKafkaAdminClient) -> str:
-    description: dict[str, Any] = await client.describe_cluster()
-    return str(description.get("cluster_id") or "unnamed")
 
 
 async def _partitions(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
@@ -129,19 +124,24 @@ class KafkaPublisher:
 
     def __init__(self, settings: CommonSettings) -> None:
         self._settings = settings
+        self._cluster: str | None = None
         self._producer = self._new_producer()
         self._renewal = asyncio.Lock()
         self._broken = False
         self.connected = False
 
-    async def connect(self) -> None:
-        """Wait for the broker; until then every record counts as not acknowledged."""
-        await started(self._producer)
+    async def connect(self, cluster: str | None = None) -> None:
+        """Wait for the broker; until then every record counts as not acknowledged.
+
+        `cluster`: the only one to publish to, even when another answers at the same address later.
+        """
+        self._cluster = cluster
+        await self._start()
         self.connected = True
 
     async def close(self) -> None:
-        """Send what is under way and disconnect."""
-        await self._producer.stop()
+        """Send what is under way, for some seconds, and disconnect; the journals keep what was not acknowledged."""
+        await _stop(self._producer)
 
     async def publish(self, messages: Sequence[Message]) -> list[bool]:
         """Send the records in order per partition; per record, whether it was acknowledged."""
@@ -171,16 +171,21 @@ class KafkaPublisher:
             retry_backoff_ms=200,
         )
 
+    async def _start(self) -> None:
+        if self._cluster is not None:
+            keep_to(self._producer.client, self._cluster)
+        await started(self._producer)
+
     async def _renew(self) -> None:
         """Take a new producer: one whose batch was refused has a gap in its sequence and is refused for ever."""
         async with self._renewal:
             if not self._broken:
                 return
             refused, self._producer, self.connected = self._producer, self._new_producer(), False
-            await started(self._producer)
+            await self._start()
             self._broken, self.connected = False, True
-        with suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(refused.stop(), REQUEST_TIMEOUT_MS / 1000)
+        with suppress(KafkaError):
+            await _stop(refused)
 
     async def _partition_count(self, topic: str) -> int:
         """Return how many partitions a topic has; 0 if it is not there, for which nobody else is to wait long."""
@@ -209,6 +214,15 @@ class KafkaPublisher:
                 acknowledged[index] = True
             record_published(topic, len(taken), time.perf_counter() - began)
             indexes = indexes[len(taken) :]
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    stopping = asyncio.ensure_future(producer.stop())
+    await asyncio.wait({stopping}, timeout=CLOSE_SECONDS)
+    sender = producer._sender.sender_task  # noqa: SLF001 - an idempotent producer tries again for ever
+    if not stopping.done() and sender is not None:
+        sender.cancel()
+    await stopping
 
 
 def _filled(batch: Any, indexes: Sequence[int], messages: Sequence[Message]) -> tuple[list[int], Any]:

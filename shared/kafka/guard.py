@@ -1,7 +1,8 @@
 """Noticing a broker that came back empty. The journals, not the topics, are the source of truth.
 
-The cluster's id is kept in each service's database. Another id, or an own topic that is empty although journals were
-published, means that everything is published again; roles that were running end with `BrokerReplaced` and start anew.
+The cluster's id is kept in each service's database. Another id, or an own topic that is empty although there are
+journals, begins another filling of the topics: everything is published again. Roles that were running end with
+`BrokerReplaced` and start anew; until they do, the fence keeps them from the new cluster.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from aiokafka.errors import KafkaError
 from shared.contracts.topics import Topic
 from shared.environment import Environment
 from shared.errors import BrokerReplaced, BrokerUnavailable, Transient
-from shared.journal.model import JournalStore
+from shared.journal.model import Filling, JournalStore
 from shared.kafka.client import cluster_id, ensure_topics
 from shared.settings import CommonSettings
 
@@ -23,18 +24,17 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 5.0
 LOOK_SECONDS = 5.0
-HANDOVER_SECONDS = 2.5 * WATCH_SECONDS
 
 
 class Installation(Protocol):
-    """Remembers which cluster the journals were published to."""
+    """Remembers the present filling."""
 
-    async def cluster(self) -> str | None:
-        """Return the remembered id, or None before the first start."""
+    async def filling(self) -> Filling | None:
+        """Return the remembered one, or None before the first start."""
         ...
 
-    async def remember(self, cluster: str) -> None:
-        """Remember the id."""
+    async def remember(self, filling: Filling) -> None:
+        """Remember it."""
         ...
 
 
@@ -45,23 +45,21 @@ async def prepare(
     stores: Sequence[JournalStore],
     installation: Installation,
 ) -> str:
-    """Make sure of the topics and publish everything again to an empty broker; return the cluster's id.
+    """Make sure of the topics and have everything published again to an empty broker; return the cluster's id.
 
     `own` is the topic this service writes. Raises `BrokerUnavailable`, `StorageUnavailable`, `WrongPartitions`.
     """
-    present, remembered = await cluster_id(settings), await installation.cluster()
-    if remembered not in (None, present):
-        # Roles that still run for the old cluster must end first. Without topics they can send nothing here, where
-        # their newest event would come before all older ones.
-        await asyncio.sleep(HANDOVER_SECONDS)
-    # On this cluster only: topics on one that took its place meanwhile would end that wait of the others' roles.
-    await ensure_topics(settings, topics, present)
-    emptied = remembered is not None and own is not None and await _is_empty(settings, own)
-    refill = remembered not in (None, present) or emptied
-    if refill and (marked := sum([await store.republish() for store in stores])):
+    present, remembered = await cluster_id(settings), await installation.filling()
+    await ensure_topics(settings, topics)
+    now = Filling(present, remembered.number if remembered else 0)
+    if remembered and (remembered.cluster != present or await _lost(settings, own, stores)):
+        now = Filling(present, remembered.number + 1)
+        marked = sum([await store.republish(now.number) for store in stores])
         log.warning("broker_was_empty", extra={"count": marked})
-    if remembered != present:
-        await installation.remember(present)
+    for store in stores:
+        store.fill = max(store.fill, now.number)
+    if remembered != now:
+        await installation.remember(now)
     return present
 
 
@@ -79,6 +77,12 @@ async def watch(settings: CommonSettings, started_with: str, own: str | None, en
         if replaced or (filled and empty):
             raise BrokerReplaced("the broker came back empty")
         filled = filled or not empty
+
+
+async def _lost(settings: CommonSettings, own: str | None, stores: Sequence[JournalStore]) -> bool:
+    """Return whether there are journals, but no record on the own topic."""
+    any_journals = any([await store.subjects(limit=1) for store in stores])
+    return any_journals and own is not None and await _is_empty(settings, own)
 
 
 async def _is_empty(settings: CommonSettings, topic: str) -> bool:

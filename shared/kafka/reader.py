@@ -11,6 +11,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from shared.consumer import Dispatcher
 from shared.contracts.envelope import Message
 from shared.kafka.client import started
+from shared.kafka.fence import keep_to
 from shared.kafka.lag import Lag
 from shared.settings import CommonSettings
 
@@ -35,12 +36,17 @@ class _LoadMarkers(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 async def consume(
-    settings: CommonSettings, topics: Sequence[str], dispatcher: Dispatcher, leaving: asyncio.Event | None = None
+    settings: CommonSettings,
+    topics: Sequence[str],
+    dispatcher: Dispatcher,
+    cluster: str | None = None,
+    leaving: asyncio.Event | None = None,
 ) -> None:
     """Read the topics until `leaving` is set, then leave the group at once, so that others need not wait for us.
 
     Offsets are committed only after every record of a fetch was dealt with. What is fetched is the back-pressure: while
     one fetch is dealt with nothing else is asked for, and the client holds no more than it fetched ahead.
+    `cluster`: the only one to read from: a position in the old topics means nothing in those that replace them.
     """
     leaving = leaving or asyncio.Event()
     consumer = AIOKafkaConsumer(
@@ -55,6 +61,8 @@ async def consume(
         max_poll_records=LARGEST_FETCH,
         request_timeout_ms=max(20_000, settings.kafka_session_timeout_ms + 5_000),
     )
+    if cluster is not None:
+        keep_to(consumer._client, cluster)  # noqa: SLF001 - see `fence`
     consumer.subscribe(list(topics), listener=_LoadMarkers(dispatcher))
     try:
         await started(consumer)

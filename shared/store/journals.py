@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final, cast
 
-from shared.journal.model import KEPT_EVENTS, Change, Document, Head, Work
+from shared.journal.model import KEPT_EVENTS, Change, Document, Head, Watermark, Work
 from shared.store.mongo import (
     ASCENDING,
     Collection,
@@ -24,7 +24,8 @@ from shared.store.mongo import (
 from shared.store.small import MongoEpochs
 
 SEGMENT_EVENTS: Final = KEPT_EVENTS
-_HEAD: Final = ("version", "head", "schema", "state", "published", "seen", "shared", "work", "mac", "sealed", "pending")
+_WATERMARK: Final = ("published", "fill", "pending")
+_HEAD: Final = (*_WATERMARK, "version", "head", "schema", "state", "seen", "shared", "work", "mac", "sealed")
 _WORK: Final = tuple(one.name for one in fields(Work))
 
 
@@ -32,6 +33,7 @@ class MongoJournalStore:
     """The journals of one aggregate kind in one collection. See `JournalStore` for the contract."""
 
     def __init__(self, journals: Collection, segments: Collection) -> None:
+        self.fill = 0
         self._journals = journals
         self._segments = segments
         self._writes = GroupCommit(journals)
@@ -51,11 +53,13 @@ class MongoJournalStore:
         if document is None:
             return None
         matched = await self._matched(document, cause) if cause else []
-        return _head(document, matched)
+        head = _head(document, matched)
+        self.fill = max(self.fill, head.published.fill)
+        return head
 
     async def commit(self, change: Change) -> bool:
         """Apply the change durably; False if another writer was first."""
-        return await self._writes.submit(_operation(change)) == "written"
+        return await self._writes.submit(_operation(change, self.fill)) == "written"
 
     async def events(self, subject: str, after: int = 0) -> list[Document]:
         """Return the stored events with a greater sequence, in order, sealed segments included."""
@@ -69,14 +73,17 @@ class MongoJournalStore:
                     found.update({event["seq"]: event for event in segment["events"]})
         return [found[sequence] for sequence in sorted(found) if sequence > after]
 
-    async def mark_published(self, subject: str, after: int, sequence: int) -> None:
+    async def mark_published(self, subject: str, after: Watermark, sequence: int) -> None:
         """Raise the watermark to `sequence` if it has come to `after`; clear the pending mark at the newest event."""
+        # MongoDB finds a missing field when asked for null: a document from before there were fillings is in the first.
+        fill: Any = after.fill or {"$in": [None, 0]}
         watermark = {"$max": ["$published", sequence]}
         raised = {
             "published": watermark,
             "pending": {"$cond": [{"$lte": ["$head", watermark]}, "$$REMOVE", True]},
         }
-        await self._writes.submit(UpdateOne({"_id": subject, "published": {"$gte": after}}, [{"$set": raised}]))
+        reached = {"_id": subject, "published": {"$gte": after.sequence}, "fill": fill}
+        await self._writes.submit(UpdateOne(reached, [{"$set": raised}]))
 
     async def pending(self, before: str, limit: int) -> list[str]:
         """Return subjects that may have unpublished events and got their newest before this time, oldest first."""
@@ -96,15 +103,17 @@ class MongoJournalStore:
             if work["kind"] in kinds and work["due_at"] <= now
         ]
 
-    async def republish(self) -> int:
-        """Mark every event of every aggregate as unpublished; return how many aggregates had published some."""
+    async def republish(self, fill: int) -> int:
+        """Mark what is not in this filling yet as unpublished; return how many aggregates that were."""
         marked, after = 0, ""
         while subjects := await self.subjects(after):
             # In pages: one update of everything would outlast the socket's timeout.
-            page = {"_id": {"$in": subjects}, "published": {"$gt": 0}}
+            page = {"_id": {"$in": subjects}, "fill": {"$not": {"$gte": fill}}}
+            unpublished = {"published": 0, "fill": fill, "pending": True}
             with translated():
-                result = await self._journals.update_many(page, {"$set": {"published": 0, "pending": True}})
+                result = await self._journals.update_many(page, {"$set": unpublished})
             marked, after = marked + result.modified_count, subjects[-1]
+        self.fill = max(self.fill, fill)
         return marked
 
     async def seal(self, subject: str, keep: int) -> int:
@@ -225,7 +234,7 @@ def _head(document: Document, matched: Sequence[Document]) -> Head:
         sequence=document["head"],
         schema=document["schema"],
         state=document["state"],
-        published=document["published"],
+        published=Watermark(document.get("fill", 0), document["published"]),
         seen=document["seen"],
         shared=document["shared"],
         work=tuple(Work(**work) for work in document.get("work", ())),
@@ -235,9 +244,9 @@ def _head(document: Document, matched: Sequence[Document]) -> Head:
     )
 
 
-def _operation(change: Change) -> Operation:
+def _operation(change: Change, fill: int) -> Operation:
     if change.version == 0:
-        return InsertOne(_first(change))
+        return InsertOne(_first(change, fill))
     update: dict[str, Any] = {"$set": _moved(change)}
     if change.seen is not None:
         update["$max"] = {f"seen.{change.seen[0]}": change.seen[1]}
@@ -272,13 +281,14 @@ def _stored(work: Work) -> dict[str, Any]:
     return {name: getattr(work, name) for name in _WORK}
 
 
-def _first(change: Change) -> dict[str, Any]:
+def _first(change: Change, fill: int) -> dict[str, Any]:
     return {
         "_id": change.subject,
         "tenant": change.tenant,
         **_moved(change),
         "events": list(change.events),
         "published": 0,
+        "fill": fill,
         "pending": True,
         "seen": dict([change.seen]) if change.seen else {},
         "created_at": change.time,

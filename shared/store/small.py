@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.environment import Environment, timestamp
+from shared.journal.model import Filling
 from shared.store.mongo import Collection, Database, GroupCommit, InsertOne, ReturnDocument, UpdateOne, translated
 
 
@@ -191,18 +192,19 @@ class MongoLeases:
 
 
 class MongoInstallation:
-    """Which broker this service's journals were published to."""
+    """Which filling of which cluster's topics this service's journals are in."""
 
     def __init__(self, database: Database) -> None:
         self._installation: Collection = database["installation"]
 
-    async def cluster(self) -> str | None:
-        """Return the remembered cluster id, or None before the first start."""
+    async def filling(self) -> Filling | None:
+        """Return the remembered filling, or None before the first start."""
         with translated():
             document = await self._installation.find_one({"_id": "broker"})
-        return document["cluster"] if document else None
+        return Filling(document["cluster"], document.get("fill", 0)) if document else None
 
-    async def remember(self, cluster: str) -> None:
-        """Remember the cluster id."""
+    async def remember(self, filling: Filling) -> None:
+        """Remember the filling."""
+        stored = {"cluster": filling.cluster, "fill": filling.number}
         with translated():
-            await self._installation.update_one({"_id": "broker"}, {"$set": {"cluster": cluster}}, upsert=True)
+            await self._installation.update_one({"_id": "broker"}, {"$set": stored}, upsert=True)

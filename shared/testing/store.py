@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shared.errors import StorageUnavailable
-from shared.journal.model import Change, Document, Head, Work
+from shared.journal.model import Change, Document, Head, Watermark, Work
 
 
 @dataclass
@@ -19,6 +19,7 @@ class MemoryJournalStore:
     away: bool = False
     lose_answers: int = 0
     commits: int = 0
+    fill: int = 0
 
     async def load(self, subject: str, cause: str | None = None) -> Head | None:
         """Return the head, with the events already recorded for this cause."""
@@ -26,6 +27,7 @@ class MemoryJournalStore:
         document = self.documents.get(subject)
         if document is None:
             return None
+        self.fill = max(self.fill, document["fill"])
         matched = [event for event in self._events(subject) if cause is not None and event["cause"] == cause]
         return Head(
             subject=subject,
@@ -33,7 +35,7 @@ class MemoryJournalStore:
             sequence=document["head"],
             schema=document["schema"],
             state=copy.deepcopy(document["state"]),
-            published=document["published"],
+            published=Watermark(document["fill"], document["published"]),
             seen=dict(document["seen"]),
             shared=dict(document["shared"]),
             work=tuple(Work(**work) for work in document["work"]),
@@ -60,11 +62,11 @@ class MemoryJournalStore:
         self._available()
         return [copy.deepcopy(event) for event in self._events(subject) if event["seq"] > after]
 
-    async def mark_published(self, subject: str, after: int, sequence: int) -> None:
+    async def mark_published(self, subject: str, after: Watermark, sequence: int) -> None:
         """Raise the watermark to `sequence` if it has come to `after`; clear the pending mark at the newest event."""
         self._available()
         document = self.documents.get(subject)
-        if document is not None and document["published"] >= after:
+        if document is not None and document["fill"] == after.fill and document["published"] >= after.sequence:
             document["published"] = max(document["published"], sequence)
             document["pending"] = document["head"] > document["published"]
 
@@ -85,13 +87,14 @@ class MemoryJournalStore:
         ]
         return found[:limit]
 
-    async def republish(self) -> int:
-        """Mark every event of every aggregate as unpublished; return how many aggregates had published some."""
+    async def republish(self, fill: int) -> int:
+        """Mark what is not in this filling yet as unpublished; return how many aggregates that were."""
         self._available()
-        published = [document for document in self.documents.values() if document["published"]]
-        for document in published:
-            document.update(published=0, pending=True)
-        return len(published)
+        earlier = [document for document in self.documents.values() if document["fill"] < fill]
+        for document in earlier:
+            document.update(published=0, fill=fill, pending=True)
+        self.fill = max(self.fill, fill)
+        return len(earlier)
 
     async def seal(self, subject: str, keep: int) -> int:
         """Move published events but the newest `keep` to sealed segments; return how many moved."""
@@ -135,6 +138,7 @@ class MemoryJournalStore:
             "state": copy.deepcopy(change.state),
             "events": [*(document["events"] if document else ()), *copy.deepcopy(change.events)],
             "published": document["published"] if document else 0,
+            "fill": document["fill"] if document else self.fill,
             "pending": bool(change.events) or bool(document and document["pending"]),
             "seen": seen,
             "shared": dict(change.shared),

@@ -15,6 +15,7 @@ from pymongo import UpdateOne
 
 from shared.contracts.envelope import SCHEMA_BASE
 from shared.journal.fold import canonical
+from shared.journal.model import NOTHING_PUBLISHED
 from shared.kafka.client import BATCH_BYTES, KafkaPublisher
 from shared.relay import Relay
 from shared.store.journals import open_journals
@@ -51,7 +52,7 @@ class Bench:
         found = [document async for document in self.documents.find({"pending": True})]
         if publish == self.handed_over:
             for document in found:
-                self.relay.saved(document["_id"], 0, tuple(document["events"]), ())
+                self.relay.saved(document["_id"], NOTHING_PUBLISHED, tuple(document["events"]), ())
         began = time.perf_counter()
         await publish()
         seconds = time.perf_counter() - began

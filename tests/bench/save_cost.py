@@ -24,7 +24,7 @@ from shared.contracts.event import Event
 from shared.contracts.topics import INTAKE_EVENTS
 from shared.environment import SystemEnvironment
 from shared.journal import Aggregate, Cause, Decide, Journal, Recorded, State
-from shared.journal.model import KEPT_EVENTS
+from shared.journal.model import KEPT_EVENTS, NOTHING_PUBLISHED
 from shared.store.journals import MongoJournalStore, open_journals
 from shared.store.mongo import connect
 
@@ -72,7 +72,7 @@ async def grown(journal: Journal[Count], size: int, *, sealed: bool) -> list[str
     subjects = [f"d{size}{'s' if sealed else ''}-{number}" for number in range(DOCUMENTS)]
     for subject in subjects:
         await journal.record(subject, changed(size), Cause.command("bench", "seed", "seed"), creates=True)
-        await journal.store.mark_published(subject, 0, size)
+        await journal.store.mark_published(subject, NOTHING_PUBLISHED, size)
         if sealed:
             await journal.store.seal(subject, KEPT_EVENTS)
     return subjects

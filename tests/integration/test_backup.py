@@ -15,6 +15,7 @@ from shared.backup.archive import archives
 from shared.contracts.dossier import IdentityCheckRequested
 from shared.environment import SystemEnvironment
 from shared.journal import Journal
+from shared.journal.model import Filling
 from shared.journal.verify import verify_all
 from shared.store.dump import administer, clear, cut
 from shared.store.journals import open_journals
@@ -51,7 +52,7 @@ async def vault(mongo: Mongo, identity: Database) -> AsyncIterator[Database]:
     for number in range(3):
         await _check(identity, f"d{number}:1")
         await Vault(MongoKeyStore(database), WRAPPING, SystemEnvironment()).create(f"d{number}", ["person"])
-    await MongoInstallation(identity).remember("cluster-1")
+    await MongoInstallation(identity).remember(Filling("cluster-1", 0))
     await MongoLeases(identity, SystemEnvironment()).acquire("sweep", "me", timedelta(seconds=5))
     await MongoMarkers(identity).mark("identity", "d1", "broken", "d1:1", "2026-11-21T00:00:00.000Z")
     yield database
@@ -103,7 +104,7 @@ async def test_everything_comes_back_and_erased_stays_erased(
     assert (await identity["checks"].options())["validator"]
     assert await identity["leases"].find_one() is None
     assert await identity["dead_letters"].find_one() is None
-    assert await MongoInstallation(identity).cluster() == ""
+    assert await MongoInstallation(identity).filling() == Filling("", 0)
     journal = await _journal(identity)
     recorded = await journal.record("d0:1", lambda _s, _n: (noted(1),), command("later"))
     epoch = await MongoEpochs(identity).epoch()

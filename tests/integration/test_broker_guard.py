@@ -1,17 +1,21 @@
 """A broker that comes back empty is noticed, and everything is published again; on genuine Kafka and MongoDB."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.stack import Stack
 from shared.contracts.topics import Topic
 from shared.environment import SystemEnvironment
 from shared.errors import BrokerReplaced
-from shared.kafka import guard
-from shared.kafka.client import KafkaPublisher, WrongPartitions, cluster_id
+from shared.journal.model import Filling, Watermark
+from shared.kafka import fence, guard
+from shared.kafka.client import KafkaPublisher, WrongPartitions, cluster_id, ensure_topics
+from shared.kafka.fence import keep_to
 from shared.runtime import patiently
 from shared.store.journals import MongoJournalStore, open_journals
 from shared.store.mongo import Database
@@ -42,13 +46,13 @@ class Service:
         await publisher.connect()
         assert await publisher.publish([record_of("d1", sequence, noted(1), self.topic.name)]) == [True]
         await publisher.close()
-        await self.store.mark_published("d1", 0, sequence)
+        await self.store.mark_published("d1", Watermark(self.store.fill, 0), sequence)
 
     async def watermark(self) -> int:
         """How far d1 counts as published."""
         head = await self.store.load("d1")
         assert head is not None
-        return head.published
+        return head.published.sequence
 
 
 @pytest.fixture
@@ -98,23 +102,73 @@ async def test_an_emptied_topic_is_noticed(service: Service, monkeypatch: pytest
         await asyncio.wait_for(watching, 30)
 
 
-async def test_a_replaced_broker_is_noticed(service: Service, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another cluster at the same address: running roles end; the next start waits for the others to end before it
-    makes the topics, and marks everything as unpublished."""
+async def test_a_replaced_broker_is_noticed(service: Service, stack: Stack) -> None:
+    """Another cluster at the same address: running roles end; the next start marks everything as unpublished, once."""
     before = await cluster_id(service.settings)
     watching = asyncio.create_task(_watch(service))
     await asyncio.to_thread(stack.wipe_broker)
     with pytest.raises(BrokerReplaced):
         await asyncio.wait_for(watching, 30)
-    monkeypatch.setattr(guard, "HANDOVER_SECONDS", 0.7)
-    started = asyncio.get_running_loop().time()
     assert await service.prepare() != before
-    assert asyncio.get_running_loop().time() - started >= 0.7
     assert await service.watermark() == 0
-    assert await service.installation.cluster() == await cluster_id(service.settings)
+    assert await service.installation.filling() == Filling(await cluster_id(service.settings), 1)
     await service.publish()
     await service.prepare()
     assert await service.watermark() == 1
+
+
+async def test_clients_keep_to_their_cluster(service: Service, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that went on running while the broker was replaced and its topics were made anew writes nothing to them
+    and reads nothing from them; new clients do both."""
+    kept = KafkaPublisher(service.settings)
+    before = await cluster_id(service.settings)
+    await kept.connect(before)
+    consumer = AIOKafkaConsumer(service.topic.name, bootstrap_servers=service.settings.kafka_bootstrap_servers)
+    keep_to(consumer._client, before)
+    await consumer.start()
+    refused = _refusals(monkeypatch, 2)
+    await asyncio.to_thread(stack.wipe_broker)
+    await patiently(lambda: ensure_topics(service.settings, [service.topic]), SystemEnvironment())
+    late = asyncio.create_task(kept.publish([record_of("d1", 2, noted(2), service.topic.name)]))
+    fetched = asyncio.create_task(consumer.getone())
+    await asyncio.wait_for(refused.wait(), 60)
+    assert await guard._is_empty(service.settings, service.topic.name)
+    fresh_one = KafkaPublisher(service.settings)
+    await fresh_one.connect(await cluster_id(service.settings))
+    assert await fresh_one.publish([record_of("d1", 1, noted(1), service.topic.name)]) == [True]
+    refused = _refusals(monkeypatch, 2)
+    await asyncio.wait_for(refused.wait(), 60)
+    assert not (late.done() and late.result() == [True])
+    assert not fetched.done()
+    for task in (late, fetched):
+        task.cancel()
+    await asyncio.gather(late, fetched, return_exceptions=True)
+    for close in (consumer.stop, kept.close, fresh_one.close):
+        # aiokafka's consumer ends so when its last fetch had failed.
+        with suppress(asyncio.CancelledError):
+            await close()
+    assert await _records(service) == 1
+
+
+async def _records(service: Service) -> int:
+    reader = AIOKafkaConsumer(bootstrap_servers=service.settings.kafka_bootstrap_servers)
+    await reader.start()
+    ends = await reader.end_offsets([TopicPartition(service.topic.name, number) for number in range(6)])
+    await reader.stop()
+    return sum(ends.values())
+
+
+def _refusals(monkeypatch: pytest.MonkeyPatch, count: int) -> asyncio.Event:
+    """Return an event that is set once the fence has refused so many connections from now on."""
+    reached, seen = asyncio.Event(), []
+
+    def refuse(*_: object) -> None:
+        seen.append(1)
+        if len(seen) >= count:
+            reached.set()
+
+    monkeypatch.setattr(fence.log, "warning", refuse)
+    return reached
 
 
 async def _watch(service: Service) -> None:

@@ -12,7 +12,7 @@ from deploy.local.stack import Stack
 from shared.environment import SystemEnvironment, timestamp
 from shared.errors import StorageUnavailable
 from shared.journal import Journal, Work
-from shared.journal.model import Change
+from shared.journal.model import NOTHING_PUBLISHED, Change, Watermark
 from shared.store.journals import MongoJournalStore, open_journals
 from shared.store.mongo import Database, GroupCommit, ping
 from shared.testing.environment import FakeEnvironment
@@ -70,10 +70,10 @@ async def test_crash_while_sealing(store: MongoJournalStore) -> None:
     writer = Writer(store, QUIET)
     for number in range(1, 8):
         await writer.write("d1", f"c{number}")
-    await store.mark_published("d1", 0, 5)
+    await store.mark_published("d1", NOTHING_PUBLISHED, 5)
     await store._write_segment("d1", (await store.events("d1"))[:3])
     assert [event["seq"] for event in await store.events("d1")] == [1, 2, 3, 4, 5, 6, 7]
-    await store.mark_published("d1", 5, 7)
+    await store.mark_published("d1", Watermark(0, 5), 7)
     await store.seal("d1", keep=2)
     assert [event["seq"] for event in await store.events("d1")] == [1, 2, 3, 4, 5, 6, 7]
     assert await store._segments.count_documents({}) == 1
@@ -139,7 +139,7 @@ async def test_killed_database(stack: Stack, journal: Journal[Tally], database: 
             journal.record("d1", add(noted(2)), command("k2")),
             journal.store.commit(change("d2")),
             journal.store.pending(LATER, 10),
-            journal.store.republish(),
+            journal.store.republish(1),
             ping(database),
         ):
             with pytest.raises(StorageUnavailable):

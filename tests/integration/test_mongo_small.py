@@ -9,6 +9,7 @@ import pytest
 from deploy.local.stack import Stack
 from shared.environment import SystemEnvironment
 from shared.errors import StorageUnavailable
+from shared.journal.model import Filling
 from shared.store.changes import Changes
 from shared.store.journals import open_journals
 from shared.store.mongo import Database
@@ -71,13 +72,13 @@ async def test_a_lease_of_a_clock_that_was_ahead_is_taken_over(database: Databas
     assert not await MongoLeases(database, right).acquire("sweep", "third", MINUTE)
 
 
-async def test_the_installation_remembers_its_cluster(database: Database) -> None:
+async def test_the_installation_remembers_its_filling(database: Database) -> None:
     """None before the first start, then the last one remembered."""
     installation = MongoInstallation(database)
-    assert await installation.cluster() is None
-    for cluster in ("one", "two"):
-        await installation.remember(cluster)
-        assert await MongoInstallation(database).cluster() == cluster
+    assert await installation.filling() is None
+    for filling in (Filling("one", 0), Filling("two", 1)):
+        await installation.remember(filling)
+        assert await MongoInstallation(database).filling() == filling
 
 
 async def test_listeners_are_woken_by_their_subject_and_after_an_outage(database: Database, stack: Stack) -> None:

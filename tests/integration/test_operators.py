@@ -20,11 +20,12 @@ from shared.contracts.topics import dead_letter_topic
 from shared.environment import SystemEnvironment
 from shared.errors import Permanent
 from shared.journal import Journal
+from shared.journal.model import NOTHING_PUBLISHED, Filling, Watermark
 from shared.kafka.client import KafkaPublisher
 from shared.kafka.reader import consume
 from shared.store.journals import MongoJournalStore, open_journals
 from shared.store.mongo import Database
-from shared.store.small import MongoMarkers
+from shared.store.small import MongoInstallation, MongoMarkers
 from tests.integration.conftest import KEY, Kafka, Mongo
 from tests.unit.consumer_office import raw
 from tests.unit.sample_journal import CONFIRMED, command, record_of
@@ -56,7 +57,7 @@ async def checks(database: Database) -> MongoJournalStore:
     for number in range(2):
         opened = open_check(REQUEST, timedelta(hours=1))
         await journal.record(f"d{number}:1", opened, command("k"), creates=True)
-        await store.mark_published(f"d{number}:1", 0, 1)
+        await store.mark_published(f"d{number}:1", NOTHING_PUBLISHED, 1)
     return store
 
 
@@ -83,11 +84,14 @@ async def test_verify_tells_what_is_broken(checks: MongoJournalStore, capsys: py
     assert "ZZZZ" not in said
 
 
-async def test_replay_marks_everything_as_unpublished(checks: MongoJournalStore) -> None:
+async def test_replay_marks_everything_as_unpublished(checks: MongoJournalStore, database: Database) -> None:
     """The sweeper of a running worker does the rest."""
+    installation = MongoInstallation(database)
+    await installation.remember(Filling("c1", 0))
     assert await run("replay", "--service", "identity") == 0
+    assert await installation.filling() == Filling("c1", 1)
     heads = [await checks.load(f"d{number}:1") for number in range(2)]
-    assert [(head.published, head.pending) for head in heads if head] == [(0, True)] * 2
+    assert [(head.published, head.pending) for head in heads if head] == [(Watermark(1, 0), True)] * 2
 
 
 async def test_an_absent_database_is_said(

@@ -167,7 +167,7 @@ async def _settled(process: Process, wanted: int) -> None:
 
 async def _is_published(process: Process, dossier: str, wanted: int) -> bool:
     head = await process.journal.store.load(dossier)
-    return head is not None and head.published >= wanted and not head.pending
+    return head is not None and head.published.sequence >= wanted and not head.pending
 
 
 async def _assert_journals(process: Process, wanted: int) -> None:

@@ -30,6 +30,12 @@ class Member(Protocol):
     process: Process
     topics: Sequence[str]
     generation: int
+    stopped: bool
+
+    @property
+    def fenced(self) -> bool:
+        """Whether it is kept to another cluster."""
+        ...
 
     def offer(self, generation: int, places: set[Place]) -> None:
         """Take note, some time later, of a new assignment."""
@@ -176,7 +182,7 @@ class SimBroker:
         def look() -> None:
             if member.process.paused:
                 self.wires.later(0.5, look)
-            elif member.process.alive and not getattr(member, "stopped", False):
+            elif member.process.alive and not member.stopped and not member.fenced:
                 self.join(name, member)
 
         self.wires.later(0.3 + self.random.random(), look)

@@ -93,7 +93,7 @@ class SimConsumer(Client):
         group = self.group or ""
         while self.generation == generation and not self.stopped:
             try:
-                offsets = await self.broker.ask(lambda: dict(self.broker.group(group).offsets))
+                offsets = await self.ask(lambda: dict(self.broker.group(group).offsets))
             except KafkaError:
                 await asyncio.sleep(0.5)
                 continue
@@ -117,7 +117,7 @@ class SimConsumer(Client):
                 return {}
         generation = self.generation
         try:
-            fetched = await self.broker.ask(lambda: self._read(parts, max_records or 500))
+            fetched = await self.ask(lambda: self._read(parts, max_records or 500))
         except KafkaError:
             await asyncio.sleep(0.5)
             return {}
@@ -156,7 +156,7 @@ class SimConsumer(Client):
         group = self.group or ""
         while True:
             try:
-                return await self.broker.ask(lambda: self.broker.commit(group, self, wanted))
+                return await self.ask(lambda: self.broker.commit(group, self, wanted))
             except (KafkaConnectionError, UnknownTopicOrPartitionError):
                 await asyncio.sleep(0.1)
 
@@ -180,7 +180,7 @@ class SimConsumer(Client):
     async def end_offsets(self, parts: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the ends. Raises for a topic that does not exist."""
         ends = lambda: {part: self.broker.end(cast("Place", tuple(part))) for part in parts}  # noqa: E731
-        return await self.broker.ask(ends)
+        return await self.ask(ends)
 
     async def highwaters(self, *parts: TopicPartition) -> dict[TopicPartition, int]:
         """Return the ends, as Faust's consumer does."""

@@ -11,10 +11,6 @@ from tests.simulation.scenario import Injection
 from tests.simulation.wires import Server
 from tests.simulation.wiring import Parts
 
-LONGEST_PAUSE: Final = 6.0
-"""With a broker that comes back empty: a known limit of the product. Whoever cannot ask for the broker's identity for
-longer than the hand-over, asleep or unanswered, may then publish its newest event to the new one before all older."""
-
 
 class Faults:
     """Lets injections happen to one run."""
@@ -24,11 +20,9 @@ class Faults:
         self._fleet = fleet
         self._people = people
         self._over = False
-        self._replaced = False
 
     def plan(self, injection: Injection) -> None:
         """Let an injection happen at its time."""
-        self._replaced = self._replaced or injection.kind == "broker comes back empty"
         self._parts.wires.later(injection.at, lambda: self._happen(injection))
 
     def heal(self) -> None:
@@ -106,7 +100,7 @@ class Faults:
     def _pause(self, place: Running, one: Injection) -> None:
         process = place.process
         if process is not None and process.alive and not process.paused:
-            self._fleet.loop.pause(process, min(one.length, LONGEST_PAUSE) if self._replaced else one.length)
+            self._fleet.loop.pause(process, one.length)
             self._parts.broker.watch(process)
 
     def _clock(self, place: Running, one: Injection) -> None:
@@ -115,8 +109,7 @@ class Faults:
             self._for_a_while(one, place.process, "clock_skew", skew, 0.0)
 
     def _broker(self, one: Injection) -> None:
-        length = min(one.length, LONGEST_PAUSE) if self._replaced else one.length
-        self._serve_badly(self._parts.broker.server, replace(one, length=length))
+        self._serve_badly(self._parts.broker.server, one)
 
     def _refuse(self, one: Injection) -> None:
         broker = self._parts.broker
@@ -142,7 +135,7 @@ class Faults:
 
     def _empty(self, one: Injection) -> None:
         broker: SimBroker = self._parts.broker
-        if any(database.cluster is None for name, database in self._parts.databases.items() if name != "vault"):
+        if any(database.filling is None for name, database in self._parts.databases.items() if name != "vault"):
             # A service that starts for the first time ever knows of no earlier cluster: not on the very same second.
             self._parts.wires.later(0.5, lambda: self._happen(one))
             return

@@ -4,9 +4,9 @@ Each belongs to the process that made it.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiokafka.errors import (
     KafkaConnectionError,
@@ -18,12 +18,21 @@ from shared.contracts.envelope import Message
 from tests.simulation.broker import Place, SimBroker
 from tests.simulation.scheduler import PROCESS
 
+T = TypeVar("T")
+
 BROKER: ContextVar[SimBroker] = ContextVar("broker")
 REQUEST_SECONDS: Final = 10.0
 
 
+def keep_to(client: "Client", cluster: str) -> None:
+    """Stand for the function of this name in `shared.kafka.fence`."""
+    client.cluster = cluster
+
+
 class Client:
-    """What all clients have in common: their broker, their process, a handshake."""
+    """What all clients have in common: their broker, their process, a handshake, the cluster they are kept to."""
+
+    cluster: str | None = None
 
     def __init__(self, *_: Any, **settings: Any) -> None:
         self.broker = BROKER.get()
@@ -31,9 +40,31 @@ class Client:
         self.settings = settings
         self.stopped = False
 
+    @property
+    def client(self) -> "Client":
+        """The connections inside of a producer."""
+        return self
+
+    @property
+    def _client(self) -> "Client":
+        """The connections inside of a consumer."""
+        return self
+
+    @property
+    def fenced(self) -> bool:
+        """Whether the cluster there now is not the one that this client is kept to."""
+        return self.cluster not in (None, f"cluster-{self.broker.cluster}")
+
+    async def ask(self, carry_out: Callable[[], T]) -> T:
+        """Have a request carried out, over a connection to the right cluster."""
+        if self.fenced:
+            await asyncio.sleep(0.05)
+            raise KafkaConnectionError("another cluster")
+        return await self.broker.ask(carry_out)
+
     async def start(self) -> None:
         """Connect."""
-        await self.broker.ask(lambda: None)
+        await self.ask(lambda: None)
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -112,15 +143,29 @@ class SimProducer(Client):
         self.broker.producers += 1
         self._id = self.broker.producers
         self._sent = 0
+        self._flushing: asyncio.Task[None] | None = None
         self._known: set[str] = set()
         self._locks: dict[Place, asyncio.Lock] = {}
         self._pending: dict[asyncio.Future[None], None] = {}
 
+    @property
+    def _sender(self) -> "SimProducer":
+        return self
+
+    @property
+    def sender_task(self) -> "asyncio.Task[None] | None":
+        """What `stop` waits for."""
+        return self._flushing
+
     async def stop(self) -> None:
         """Send what is under way, then disconnect."""
         if self._pending and not self.broker.wires.over:
-            await asyncio.wait(list(self._pending), timeout=REQUEST_SECONDS)
+            self._flushing = asyncio.create_task(self._flush())
+            await asyncio.wait({self._flushing})
         self.stopped = True
+
+    async def _flush(self) -> None:
+        await asyncio.wait(list(self._pending), timeout=REQUEST_SECONDS)
 
     async def partitions_for(self, topic: str) -> set[int]:
         """Return a topic's partitions; what was once known is remembered. Draws nothing: topics come in any order."""
@@ -149,7 +194,7 @@ class SimProducer(Client):
         async with self._locks.setdefault(place, asyncio.Lock()):
             while True:
                 try:
-                    await broker.ask(lambda: broker.append(batch, place, records))
+                    await self.ask(lambda: broker.append(batch, place, records))
                 except (KafkaConnectionError, UnknownTopicOrPartitionError):
                     if loop.time() > until:
                         raise KafkaTimeoutError from None

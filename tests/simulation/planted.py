@@ -25,7 +25,7 @@ from shared.contracts.notifications import MessageFailed, MessageSent
 from shared.journal import Cause, Journal
 from shared.journal import journal as saving
 from shared.journal.fold import decided
-from shared.journal.model import Change, Document, Head
+from shared.journal.model import Change, Document, Head, Watermark
 from shared.kafka import reader
 from shared.relay import Relay, _Run
 from shared.runtime import Bus
@@ -60,9 +60,9 @@ def drop_the_inbox(patch: Patch) -> None:
 def publish_only_what_was_saved(patch: Patch) -> None:
     """Send the events just saved, whatever has not been published before them."""
 
-    async def saved_only(self: Relay, subject: str, _published: int, documents: tuple[Document, ...]) -> _Run:
+    async def saved_only(self: Relay, subject: str, published: Watermark, documents: tuple[Document, ...]) -> _Run:
         ordered = tuple(sorted(documents, key=lambda document: int(document["seq"])))
-        return _Run(subject, ordered[0]["seq"] - 1, ordered)
+        return _Run(subject, Watermark(published.fill, ordered[0]["seq"] - 1), ordered)
 
     patch.setattr(Relay, "_contiguous", saved_only)
 
@@ -160,7 +160,7 @@ def believe_it_was_published(patch: Patch) -> None:
 def publish_nothing_again(patch: Patch) -> None:
     """Leave a broker empty that came back empty."""
 
-    async def republish(_self: Inside) -> int:
+    async def republish(_self: Inside, _fill: int) -> int:
         return 0
 
     patch.setattr(Inside, "republish", republish)

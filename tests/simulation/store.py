@@ -15,7 +15,8 @@ from pymongo.errors import AutoReconnect, BulkWriteError
 
 from shared.environment import Environment, timestamp
 from shared.errors import StorageUnavailable
-from shared.journal.model import Change, Document, Head, Work
+from shared.journal.model import Change, Document, Filling, Head, Watermark, Work
+from shared.store.figures import Figures
 from shared.store.mongo import GroupCommit
 from shared.testing.store import MemoryJournalStore, MemoryMarkers
 from shared.vault import MemoryKeyStore
@@ -34,10 +35,11 @@ class Inside(MemoryJournalStore):
         if document is None:
             return None
         matched = [event for event in self._events(subject) if cause is not None and event["cause"] == cause]
-        names = ("version", "schema", "state", "published", "mac")
+        names = ("version", "schema", "state", "mac")
         return Head(
             subject=subject,
             sequence=document["head"],
+            published=Watermark(document["fill"], document["published"]),
             seen=dict(document["seen"]),
             shared=dict(document["shared"]),
             work=tuple(Work(**work) for work in document["work"]),
@@ -66,7 +68,7 @@ class SimDatabase:
     files: dict[str, bytes] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     keys: MemoryKeyStore = field(default_factory=MemoryKeyStore)
-    cluster: str | None = None
+    filling: Filling | None = None
     changed: Callable[[str], None] = lambda _subject: None
     again: list[str] = field(default_factory=list)
 
@@ -84,8 +86,16 @@ class Mark:
     """The write of a watermark."""
 
     subject: str
-    after: int
+    after: Watermark
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """The write of a change by a process that knows of this filling."""
+
+    change: Change
+    fill: int
 
 
 @dataclass
@@ -96,7 +106,7 @@ class SimCollection:
     inside: Inside
     name: str = "journals"
 
-    async def bulk_write(self, operations: Sequence[Change | Mark], *, ordered: bool) -> None:
+    async def bulk_write(self, operations: Sequence[Save | Mark], *, ordered: bool) -> None:
         """Apply each operation by itself. Raises what the driver raises."""
         assert not ordered
         try:
@@ -106,7 +116,7 @@ class SimCollection:
         if failures:
             raise BulkWriteError({"writeErrors": failures})
 
-    def _apply(self, operations: Sequence[Change | Mark]) -> list[dict[str, int]]:
+    def _apply(self, operations: Sequence[Save | Mark]) -> list[dict[str, int]]:
         server = self.database.server
         if server.happens(self.database.partial):
             applied = [operation for operation in operations if server.happens(0.5)]
@@ -117,13 +127,17 @@ class SimCollection:
         return [
             {"index": index, "code": _DUPLICATE}
             for index, operation in enumerate(operations)
-            if not self._one(operation) or (isinstance(operation, Change) and server.happens(self.database.mistaken))
+            if not self._one(operation) or (isinstance(operation, Save) and server.happens(self.database.mistaken))
         ]
 
-    def _one(self, operation: Change | Mark) -> bool:
+    def _one(self, operation: Save | Mark) -> bool:
         if isinstance(operation, Mark):
             at_once(self.inside.mark_published(operation.subject, operation.after, operation.sequence))
             return True
+        return self._save(operation.change, operation.fill)
+
+    def _save(self, operation: Change, fill: int) -> bool:
+        self.inside.fill = fill
         before = self.inside.documents.get(operation.subject)
         written = at_once(self.inside.commit(operation))
         if written and before and operation.seen and before["seen"].get(operation.seen[0], 0) >= operation.seen[1]:
@@ -139,23 +153,26 @@ class SimJournalStore:
     """`JournalStore` over the wires; one for each process. See the protocol for the contract."""
 
     def __init__(self, database: SimDatabase, collection: str) -> None:
+        self.fill = 0
         self.inside = database.collections[collection]
         self._ask = database.server.ask
         self._writes = GroupCommit(SimCollection(database, self.inside))  # type: ignore[arg-type]
 
     async def load(self, subject: str, cause: str | None = None) -> Head | None:
         """Return the head, with the events already recorded for this cause."""
-        return await self._ask(lambda: at_once(self.inside.load(subject, cause)))
+        head = await self._ask(lambda: at_once(self.inside.load(subject, cause)))
+        self.fill = max(self.fill, head.published.fill if head else 0)
+        return head
 
     async def commit(self, change: Change) -> bool:
         """Apply the change durably; False if another writer was first."""
-        return await self._writes.submit(change) == "written"  # type: ignore[arg-type]
+        return await self._writes.submit(Save(change, self.fill)) == "written"  # type: ignore[arg-type]
 
     async def events(self, subject: str, after: int = 0) -> list[Document]:
         """Return the stored events with a greater sequence, in order."""
         return await self._ask(lambda: at_once(self.inside.events(subject, after)))
 
-    async def mark_published(self, subject: str, after: int, sequence: int) -> None:
+    async def mark_published(self, subject: str, after: Watermark, sequence: int) -> None:
         """Raise the watermark."""
         await self._writes.submit(Mark(subject, after, sequence))  # type: ignore[arg-type]
 
@@ -171,9 +188,11 @@ class SimJournalStore:
         """Return due work."""
         return await self._ask(lambda: at_once(self.inside.due(now, kinds, limit)))
 
-    async def republish(self) -> int:
-        """Mark every event as unpublished."""
-        return await self._ask(lambda: at_once(self.inside.republish()))
+    async def republish(self, fill: int) -> int:
+        """Begin a filling."""
+        marked = await self._ask(lambda: at_once(self.inside.republish(fill)))
+        self.fill = max(self.fill, fill)
+        return marked
 
     async def seal(self, subject: str, keep: int) -> int:
         """Move published events to segments."""
@@ -294,17 +313,28 @@ class SimInstallation:
     def __init__(self, database: SimDatabase) -> None:
         self._database = database
 
-    async def cluster(self) -> str | None:
-        """Return the remembered cluster."""
-        return await self._database.server.ask(lambda: self._database.cluster)
+    async def filling(self) -> Filling | None:
+        """Return the remembered filling."""
+        return await self._database.server.ask(lambda: self._database.filling)
 
-    async def remember(self, cluster: str) -> None:
-        """Remember the cluster."""
+    async def remember(self, filling: Filling) -> None:
+        """Remember the filling."""
 
         def write() -> None:
-            self._database.cluster = cluster
+            self._database.filling = filling
 
         await self._database.server.ask(write)
+
+
+class SimFigures(Figures):
+    """Stand for `Figures`: nobody looks at figures here."""
+
+    async def index(self, collection: str, field: str, only: Mapping[str, Any]) -> None:
+        """Make no index."""
+
+    async def ask(self, collection: str, pipeline: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Find nothing."""
+        return []
 
 
 class SimBooks:

@@ -141,7 +141,11 @@ class World:
         if any(place.process is None or not place.process.alive or place.process.paused for place in self.fleet.places):
             return "a process is away"
         present = f"cluster-{self.broker.cluster}"
-        if any(database.cluster != present for name, database in self.parts.databases.items() if name != "vault"):
+        if any(
+            database.filling is None or database.filling.cluster != present
+            for name, database in self.parts.databases.items()
+            if name != "vault"
+        ):
             return "the broker was replaced and somebody does not know"
         documents = [(one, d) for one in self._journals() for d in one.items()]
         now = self.wires.now()

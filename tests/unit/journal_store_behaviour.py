@@ -9,7 +9,7 @@ import pytest
 
 from shared.environment import timestamp
 from shared.journal import Work
-from shared.journal.model import KEPT_EVENTS, Change, JournalStore
+from shared.journal.model import KEPT_EVENTS, NOTHING_PUBLISHED, Change, JournalStore, Watermark
 from shared.testing.environment import FakeEnvironment
 from tests.unit.sample_journal import CALL, LATER, NOW, RING, Writer, with_work
 
@@ -44,7 +44,7 @@ class JournalStoreBehaviour:
         assert await writer.write("d1", "c2")
         head = await store.load("d1")
         assert head is not None
-        assert (head.version, head.sequence, head.mac, head.published) == (2, 3, "mac-3", 0)
+        assert (head.version, head.sequence, head.mac, head.published) == (2, 3, "mac-3", NOTHING_PUBLISHED)
         assert head.state == {"count": 3}
         assert [(e["seq"], e["cause"]) for e in await store.events("d1")] == [(1, "c1"), (2, "c1"), (3, "c2")]
         assert [e["seq"] for e in await store.events("d1", after=2)] == [3]
@@ -102,33 +102,57 @@ class JournalStoreBehaviour:
         await writer.write("d1", "c1", "c1")
         environment.advance(MOMENT)
         soon = timestamp(environment.now())
-        await store.mark_published("d1", 0, 1)
+        await store.mark_published("d1", NOTHING_PUBLISHED, 1)
         assert await store.pending(soon, 10) == ["d1"]
-        await store.mark_published("d1", 1, 2)
+        await store.mark_published("d1", Watermark(0, 1), 2)
         assert await store.pending(soon, 10) == []
-        await store.mark_published("d1", 0, 1)
+        await store.mark_published("d1", NOTHING_PUBLISHED, 1)
         head = await store.load("d1")
         assert head is not None
-        assert head.published == 2
+        assert head.published == Watermark(0, 2)
         assert await store.pending(soon, 10) == []
         await writer.write("d1", "c2")
         environment.advance(MOMENT)
         assert await store.pending(timestamp(environment.now()), 10) == ["d1"]
 
     async def test_watermark_leaves_no_gap(self, store: JournalStore, writer: Writer) -> None:
-        """A relay that began behind the watermark's reach (before a refill) cannot declare the gap as published."""
+        """A relay that began behind the watermark's reach cannot declare the gap as published."""
         await writer.write("d1", "c1", "c1", "c1")
-        await store.mark_published("d1", 0, 2)
-        await store.republish()
-        await store.mark_published("d1", 2, 3)
+        await store.mark_published("d1", Watermark(0, 2), 3)
+        assert await self._watermark(store) == NOTHING_PUBLISHED
+        assert await store.pending(LATER, 10) == ["d1"]
+
+    @pytest.mark.parametrize("after", [0, 1, 2])
+    async def test_an_earlier_filling_marks_nothing(self, store: JournalStore, writer: Writer, after: int) -> None:
+        """What the broker of before acknowledged is not on the present one, wherever the watermark stands."""
+        await writer.write("d1", "c1", "c1", "c1")
+        await store.mark_published("d1", NOTHING_PUBLISHED, 2)
+        await store.republish(1)
+        await store.mark_published("d1", Watermark(1, 0), 1)
+        await store.mark_published("d1", Watermark(0, after), 3)
+        assert await self._watermark(store) == Watermark(1, 1)
+        assert await store.pending(LATER, 10) == ["d1"]
+
+    async def test_new_aggregates_begin_in_the_present_filling(self, store: JournalStore, writer: Writer) -> None:
+        """A store knows of a filling by being told or by having read an aggregate of it."""
+        await writer.write("d1", "c1")
+        assert store.fill == 0
+        await store.republish(3)
+        assert store.fill == 3
+        await writer.write("d2", "c1")
+        head = await store.load("d2")
+        assert head is not None
+        assert head.published == Watermark(3, 0)
+
+    @staticmethod
+    async def _watermark(store: JournalStore) -> Watermark:
         head = await store.load("d1")
         assert head is not None
-        assert head.published == 0
-        assert await store.pending(LATER, 10) == ["d1"]
+        return head.published
 
     async def test_watermark_of_a_missing_document(self, store: JournalStore) -> None:
         """Nothing happens, and nothing is created."""
-        await store.mark_published("gone", 0, 1)
+        await store.mark_published("gone", NOTHING_PUBLISHED, 1)
         assert await store.subjects() == []
 
     async def test_pending_comes_oldest_first_and_not_too_young(
@@ -167,26 +191,28 @@ class JournalStoreBehaviour:
         assert await store.due(LATER, [CALL, RING], 10) == [("d2", "d2:1/ring")]
 
     async def test_republish_marks_all_that_was_published(self, store: JournalStore, writer: Writer) -> None:
-        """Afterwards everything is pending from the first event on; the answer counts what had been published."""
+        """Afterwards everything is pending from the first event on; a filling that has begun is not begun again."""
         for number in range(3):
             await writer.write(f"d{number}", "c1")
-        await store.mark_published("d0", 0, 1)
-        await store.mark_published("d1", 0, 1)
-        assert await store.republish() == 2
-        assert await store.republish() == 0
-        assert sorted(await store.pending(LATER, 10)) == ["d0", "d1", "d2"]
+        await store.mark_published("d0", NOTHING_PUBLISHED, 1)
+        await store.mark_published("d1", NOTHING_PUBLISHED, 1)
+        assert await store.republish(1) == 3
+        await store.mark_published("d1", Watermark(1, 0), 1)
+        assert await store.republish(1) == 0
+        assert sorted(await store.pending(LATER, 10)) == ["d0", "d2"]
+        assert await self._watermark(store) == Watermark(1, 1)
         head = await store.load("d0")
         assert head is not None
-        assert head.published == 0
+        assert head.published == Watermark(1, 0)
 
     async def test_sealing_moves_only_old_published_events(self, store: JournalStore, writer: Writer) -> None:
         """The newest and all unpublished events stay; whoever reads gets all of them in order."""
         for number in range(1, 11):
             await writer.write("d1", f"c{number}")
-        await store.mark_published("d1", 0, 6)
+        await store.mark_published("d1", NOTHING_PUBLISHED, 6)
         assert await store.seal("d1", keep=2) == 6
         assert await store.seal("d1", keep=2) == 0
-        await store.mark_published("d1", 6, 10)
+        await store.mark_published("d1", Watermark(0, 6), 10)
         assert await store.seal("d1", keep=2) == 2
         assert [e["seq"] for e in await store.events("d1")] == list(range(1, 11))
         assert [e["seq"] for e in await store.events("d1", after=5)] == list(range(6, 11))
@@ -196,7 +222,7 @@ class JournalStoreBehaviour:
         """A repeated command is recognised however long ago it was, wherever its events lie now."""
         for cause in ("a", "a", "b", "b", "c"):
             await writer.write("d1", cause)
-        await store.mark_published("d1", 0, 5)
+        await store.mark_published("d1", NOTHING_PUBLISHED, 5)
         await store.seal("d1", keep=4)
         await store.seal("d1", keep=2)
         for cause, expected in (("a", [1, 2]), ("b", [3, 4]), ("c", [5]), ("x", [])):
@@ -208,7 +234,7 @@ class JournalStoreBehaviour:
         """Sealing is no new version: a writer that read before it is taken, and numbers go on."""
         for _ in range(4):
             await writer.write("d1", "c")
-        await store.mark_published("d1", 0, 4)
+        await store.mark_published("d1", NOTHING_PUBLISHED, 4)
         head = await store.load("d1")
         await store.seal("d1", keep=1)
         assert head is not None
@@ -220,7 +246,7 @@ class JournalStoreBehaviour:
         total = 2 * KEPT_EVENTS + 50
         for start in range(0, total, 50):
             await writer.write("d1", *(["c"] * 50))
-            await store.mark_published("d1", start, start + 50)
+            await store.mark_published("d1", Watermark(0, start), start + 50)
         assert await store.seal("d1", keep=10) == total - 10
         assert [e["seq"] for e in await store.events("d1")] == list(range(1, total + 1))
         assert [e["seq"] for e in await store.events("d1", after=KEPT_EVENTS)] == list(

@@ -18,7 +18,7 @@ from shared.journal import (
     UnknownSubject,
 )
 from shared.journal.fold import fold
-from shared.journal.model import Change, Document, Head, Work
+from shared.journal.model import NOTHING_PUBLISHED, Change, Document, Head, Watermark, Work
 from shared.testing.store import MemoryJournalStore
 from tests.unit.sample_journal import (
     MISMATCHED,
@@ -80,7 +80,7 @@ async def test_a_command_is_recognised_after_sealing() -> None:
     journal = journal_of()
     for number in range(5):
         await journal.record("d1", add(noted(number + 1)), command(f"k{number}"), creates=True)
-    await journal.store.mark_published("d1", 0, 5)
+    await journal.store.mark_published("d1", NOTHING_PUBLISHED, 5)
     assert await journal.store.seal("d1", 1) == 4
     again = await journal.record("d1", add(noted(9)), command("k1"))
     assert (again.repeated, again.sequence, again.state.total) == (True, 2, 3)
@@ -249,7 +249,7 @@ async def test_refolding_reads_sealed_events_too() -> None:
     journal = journal_of(store)
     for number in range(4):
         await journal.record("d1", add(noted(1)), command(f"k{number}"), creates=True)
-    await store.mark_published("d1", 0, 4)
+    await store.mark_published("d1", NOTHING_PUBLISHED, 4)
     await store.seal("d1", 1)
     current = await journal_of(store, aggregate=replace(TALLY, schema=2)).state("d1")
     assert current is not None
@@ -258,19 +258,21 @@ async def test_refolding_reads_sealed_events_too() -> None:
 
 async def test_listeners_hear_of_saved_changes_only() -> None:
     """The relay is told of what was committed, with the watermark it continues; not of repeats."""
-    heard: list[tuple[str, int, list[int], list[str]]] = []
+    heard: list[tuple[str, tuple[int, int], list[int], list[str]]] = []
 
     class Ear:
-        def saved(self, subject: str, published: int, events: tuple[Document, ...], work: tuple[Work, ...]) -> None:
+        def saved(
+            self, subject: str, published: Watermark, events: tuple[Document, ...], work: tuple[Work, ...]
+        ) -> None:
             heard.append((subject, published, [e["seq"] for e in events], [w.kind for w in work]))
 
     journal = journal_of()
     journal.listen(Ear())
     await opened(journal)
-    await journal.store.mark_published("d1", 0, 1)
+    await journal.store.mark_published("d1", NOTHING_PUBLISHED, 1)
     await journal.record("d1", add(noted(1), noted(2)), command("k1"))
     await journal.record("d1", add(noted(1), noted(2)), command("k1"))
-    assert heard == [("d1", 0, [1], ["call"]), ("d1", 1, [2, 3], ["call"])]
+    assert heard == [("d1", (0, 0), [1], ["call"]), ("d1", (0, 1), [2, 3], ["call"])]
 
 
 async def test_writers_at_once_are_all_recorded() -> None:

@@ -16,7 +16,7 @@ from shared.contracts.event import Event, events
 from shared.errors import Permanent
 from shared.journal import Cause, Decide, Recorded, Work
 from shared.journal.fold import Context, Decided, canonical, chain, decided, fold
-from shared.journal.model import LARGEST_EVENT_BYTES, Aggregate, Head, TooLarge
+from shared.journal.model import LARGEST_EVENT_BYTES, NOTHING_PUBLISHED, Aggregate, Head, TooLarge
 from shared.testing.environment import START
 from tests.unit.sample_journal import (
     AGENCIES,
@@ -57,7 +57,7 @@ def head_after(result: Decided[Tally]) -> Head:
         change.sequence,
         change.schema,
         change.state,
-        0,
+        NOTHING_PUBLISHED,
         seen,
         change.shared,
         change.work,

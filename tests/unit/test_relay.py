@@ -1,7 +1,7 @@
 """The relay: contiguous runs in order, stopping at the first failure, sweeping, agencies, second relays, refills."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from opentelemetry import trace
@@ -10,7 +10,7 @@ from shared.contracts.envelope import Message, decode
 from shared.contracts.topics import IDENTITY_EVENTS, agency_topic
 from shared.journal import Journal
 from shared.journal.fold import chain
-from shared.journal.model import KEPT_EVENTS
+from shared.journal.model import KEPT_EVENTS, NOTHING_PUBLISHED
 from shared.kafka.client import partition_of
 from shared.relay import REMEMBERED, SWEEP_AGE, Relay
 from shared.testing.broker import MemoryBroker
@@ -190,7 +190,7 @@ async def test_an_absent_store_costs_no_event(process: Process) -> None:
 async def test_what_does_not_fit_in_memory_is_swept_up(process: Process) -> None:
     """A relay that cannot keep up forgets offers, not events; those it still knows stay complete."""
     for number in range(REMEMBERED):
-        process.relay._offered[f"x{number}"] = (0, ())
+        process.relay._offered[f"x{number}"] = (NOTHING_PUBLISHED, ())
     await process.save("d1")
     assert "d1" not in process.relay._offered
     process.relay._offered.clear()
@@ -252,26 +252,45 @@ async def test_a_refill_is_complete_and_in_order(process: Process) -> None:
     await process.relay_once()
     before = process.broker.topic(IDENTITY_EVENTS), process.broker.topic(agency_topic(AGENCIES[0]))
     process.broker.empty()
-    assert await process.store.republish() == 1
+    assert await process.store.republish(1) == 1
     restarted = process.another()
     await restarted.sweep()
     assert (process.broker.topic(IDENTITY_EVENTS), process.broker.topic(agency_topic(AGENCIES[0]))) == before
     assert process.watermark() == (4, False)
 
 
-async def test_a_relay_of_before_cannot_hide_the_refill(process: Process) -> None:
-    """A process that has not noticed yet that the broker is another one publishes its newest event only: the watermark
-    stays, and the sweeper publishes everything before it."""
+async def test_a_writer_of_before_a_refill_is_not_believed(process: Process) -> None:
+    """An event saved on top of what counted as published before the refill comes after all older ones."""
     await process.save(count=3)
     await process.relay_once()
-    process.broker.empty()
-    await process.store.republish()
     await process.save()
+    process.broker.empty()
+    await process.store.republish(1)
+    await process.relay_once()
+    assert process.published() == [1, 2, 3, 4]
+    assert process.watermark() == (4, False)
+
+
+async def test_what_the_old_broker_took_is_not_on_the_new_one(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relay that slept between the acknowledgement and the watermark raises nothing when it wakes after a refill."""
+    genuine = process.broker.publish
+
+    async def publish(messages: Sequence[Message]) -> list[bool]:
+        acknowledged = await genuine(messages)
+        process.broker.empty()
+        await process.store.republish(1)
+        return acknowledged
+
+    await process.save(count=2)
+    monkeypatch.setattr(process.broker, "publish", publish)
     await process.relay_once()
     assert process.watermark() == (0, True)
-    await process.another().sweep()
-    assert set(process.published()) == {1, 2, 3, 4}
-    assert process.watermark() == (4, False)
+    monkeypatch.undo()
+    await process.sweep()
+    assert process.published() == [1, 2]
+    assert process.watermark() == (2, False)
 
 
 async def test_long_journals_are_sealed_while_publishing(process: Process) -> None:

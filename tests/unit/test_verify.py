@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.journal import Journal
+from shared.journal.model import NOTHING_PUBLISHED
 from shared.journal.verify import Finding, verify, verify_all
 from shared.testing.store import MemoryJournalStore
 from tests.unit.sample_journal import (
@@ -36,7 +37,7 @@ async def journal(store: MemoryJournalStore) -> Journal[Tally]:
     for subject in ("d1", "d2"):
         await journal.record(subject, add(OPENED, noted(1), CONFIRMED, MISMATCHED), command("k"), creates=True)
         await journal.record(subject, add(noted(2)), command("k2"))
-    await store.mark_published("d1", 0, 3)
+    await store.mark_published("d1", NOTHING_PUBLISHED, 3)
     await store.seal("d1", keep=5)
     return journal
 
