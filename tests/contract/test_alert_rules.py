@@ -1,5 +1,6 @@
 """The alerts and their runbooks: rules that tell faults from none, pages that name only what there is."""
 
+import json
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ from shared.contracts.event import events
 from shared.contracts.topics import EVENT_TOPICS
 from tests.contract.runbooks import ROOT, RULES, RUNBOOKS, queries, rules, sections
 
+BOARDS = ROOT / "deploy" / "grafana" / "dashboards"
 UNIT_TESTS = ROOT / "deploy" / "prometheus" / "tests" / "alerts.yml"
 MOST = 12
 PARTS = ["Citizens feel", "First look", "Likely causes", "Fix", "Wake"]
@@ -107,3 +109,13 @@ def test_named_log_events_exist() -> None:
     text = "".join(path.read_text() for folder in ("shared", "services") for path in (ROOT / folder).rglob("*.py"))
     for name in set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", RUNBOOKS.read_text())):
         assert f'"{name}"' in text or name in facts, name
+
+
+def test_named_panels_exist() -> None:
+    """Every runbook begins at a board, and names panels that are on it."""
+    boards = {path.stem: json.loads(path.read_text()) for path in BOARDS.glob("*.json")}
+    for alert in rules():
+        found = re.search(r"\*\*First look\*\*: board `(\w+)`, (\*.+?\*);", sections()[alert])
+        assert found, alert
+        titles = {panel["title"] for panel in boards[found[1]]["panels"]}
+        assert set(re.findall(r"\*(.+?)\*", found[2])) <= titles, alert
