@@ -109,16 +109,16 @@ class Role:
         self.base = f"http://127.0.0.1:{port}"
         self.process = process
 
-    def wait_ready(self) -> None:
-        """Wait until the port answers."""
+    def wait_ready(self, *states: int) -> None:
+        """Wait until readiness answers with one of these states; 200 unless told otherwise."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                httpx.get(f"{self.base}/health/ready", timeout=1)
+                if httpx.get(f"{self.base}/health/ready", timeout=1).status_code in (states or (200,)):
+                    return
             except httpx.TransportError:
-                time.sleep(0.05)
-            else:
-                return
+                pass
+            time.sleep(0.05)
         pytest.fail(f"the role did not start: {self.process.communicate()}")
 
     def end(self) -> tuple[int, list[str], list[dict[str, object]]]:
@@ -196,7 +196,7 @@ def test_a_request_under_way_is_finished() -> None:
     with running() as role, ThreadPoolExecutor() as pool:
         role.wait_ready()
         answer = pool.submit(httpx.post, f"{role.base}/slow", timeout=10)
-        while httpx.get(f"{role.base}/begun", timeout=5).json() == 0:
+        while not answer.done() and httpx.get(f"{role.base}/begun", timeout=5).json() == 0:
             time.sleep(0.01)
         role.process.send_signal(signal.SIGTERM)
         code, events, _ = role.end()
@@ -207,7 +207,7 @@ def test_a_request_under_way_is_finished() -> None:
 def test_the_port_is_open_before_the_role() -> None:
     """Alive but not ready, and every request is told when to come back, as long as what it needs is missing."""
     with running(phases="Phases(open=opening)") as role:
-        role.wait_ready()
+        role.wait_ready(503)
         live, ready = (httpx.get(f"{role.base}/health/{probe}", timeout=5) for probe in ("live", "ready"))
         refused = httpx.post(f"{role.base}/fail", timeout=5)
         opened = httpx.get(f"{role.base}/metrics", timeout=5)
