@@ -12,18 +12,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+import httpx
+
 from services.identity.domain import CHECK, EVIDENCE
+from services.identity.parity import FOLLOWERS as IDENTITY
 from services.intake.domain import dossier_aggregate
+from services.intake.parity import followers as intake_followers
 from services.notifications.domain import MESSAGE
+from services.notifications.parity import FOLLOWERS as NOTIFICATIONS
 from services.operations import dlq
-from services.operations.command import Command
+from services.operations.command import Command, moment
+from services.operations.parity import compare
 from services.payments.books import COLLECTION as PAYMENTS
 from services.payments.domain import payment_aggregate
+from services.payments.ledger import StripeLedger
+from services.payments.parity import FOLLOWERS as PAYMENT
+from services.payments.parity import LedgerParity
+from services.payments.psp import client_of
+from services.payments.settings import PaymentsSettings
 from shared.backup import cli as backup
 from shared.environment import SystemEnvironment
 from shared.errors import Transient
 from shared.journal import Aggregate, Journal
 from shared.journal.verify import Finding, verify_all
+from shared.kafka.client import KafkaPublisher
+from shared.operations import parity_of
+from shared.parity_job import Comparison
 from shared.settings import CommonSettings, load
 from shared.store.journals import MongoJournalStore
 from shared.store.mongo import Database, connect
@@ -36,6 +50,7 @@ JOURNALS: Final[dict[str, dict[str, Aggregate[Any]]]] = {
     "payments": {PAYMENTS: payment_aggregate(1.0)},
     "notifications": {"messages": MESSAGE},
 }
+FOLLOWERS: Final = {"identity": IDENTITY, "payments": PAYMENT, "notifications": NOTIFICATIONS}
 SHOWN: Final = 50
 
 
@@ -88,6 +103,23 @@ async def replay(options: argparse.Namespace, settings: CommonSettings, database
     return 0
 
 
+async def parity(options: argparse.Namespace, settings: CommonSettings, database: Database) -> int:
+    """Compare a service's journals with the topics, with what it read, and with the payment provider's list."""
+    service, publisher, environment = options.service, KafkaPublisher(settings), SystemEnvironment()
+    journals = {name: _journal(database, name, aggregate, settings) for name, aggregate in JOURNALS[service].items()}
+    async with httpx.AsyncClient() as http:
+        try:
+            await publisher.connect()
+            followers = FOLLOWERS.get(service) or intake_followers(journals["dossiers"])
+            comparisons: list[Comparison] = [parity_of(settings, database, publisher, environment, journals, followers)]
+            if service == "payments":
+                ledger = StripeLedger(client_of(load(PaymentsSettings), http))
+                comparisons.append(LedgerParity(journals[PAYMENTS], ledger, environment))
+            return await compare(service, comparisons, options, database)
+        finally:
+            await publisher.close()
+
+
 def _store(database: Database, name: str) -> MongoJournalStore:
     return MongoJournalStore(database[name], database[f"{name}_segments"])
 
@@ -106,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=command.__doc__)
         one.add_argument("--service", required=True, choices=sorted(JOURNALS))
         one.set_defaults(command=command)
+    one = commands.add_parser("parity", help=parity.__doc__)
+    one.add_argument("--service", required=True, choices=sorted(JOURNALS))
+    one.add_argument("--repair", action="store_true", help="publish again and tell again what is missing")
+    one.add_argument("--since", type=moment, help="only what was written since (RFC 3339)")
+    one.add_argument("--as", dest="operator", help="who you are, for the log of deeds")
+    one.set_defaults(command=parity)
     backup.add_commands(commands)
     dlq.add_to(commands)
     return parser

@@ -34,6 +34,7 @@ _oldest = age(
 )
 _groups = histogram("dossierbus_group_commit_size", "Writes that share one bulk write.", ["collection"], SIZES)
 _database = histogram("dossierbus_mongo_seconds", "Round trips of journals.", ["collection", "operation"], SECONDS)
+_drift = gauge("dossierbus_parity_drift", "Differences that the last comparison of the books found.", ["kind"])
 
 
 def record_relay_backlog(kind: str, aggregates: int, since: float | None) -> None:
@@ -118,3 +119,8 @@ def record_group_commit(collection: str, writes: int, seconds: float) -> None:
 def record_group_read(collection: str, seconds: float) -> None:
     """Note how long a grouped read took."""
     _database.labels(collection=collection, operation="read").observe(seconds)
+
+
+def record_parity(kind: str, drifts: int) -> None:
+    """Note how many differences of a kind the last comparison found; 0 where another replica compares."""
+    _drift.labels(kind=kind).set(drifts)

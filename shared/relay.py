@@ -111,6 +111,12 @@ class Relay:
         subjects = [subject for subject in pending if subject not in self._offered and subject not in self._sending]
         return await self._publish(await asyncio.gather(*(self._stored(subject) for subject in subjects)))
 
+    async def repeat(self, subject: str) -> bool:
+        """Publish all that a journal holds once more, whatever its watermark says; say if all was acknowledged."""
+        documents = tuple(await self.journal.store.events(subject))
+        messages = [message for _, message in self._messages(_Run(subject, NOTHING_PUBLISHED, documents))]
+        return all(await self.publisher.publish(messages)) if messages else True
+
     async def _publish_offered(self) -> None:
         group = [self._offered.popitem(last=False) for _ in range(min(LARGEST_GROUP, len(self._offered)))]
         self._held -= sum(len(events) for _, (_, events) in group)

@@ -28,8 +28,10 @@ from shared.kafka import guard
 from shared.kafka.client import KafkaPublisher
 from shared.kafka.reader import consume
 from shared.lookout import Lookout, Question, dead_letters, relay_backlog, work_backlog
-from shared.operations import HTTP_PATIENCE_SECONDS, dead_letters_of
+from shared.operations import HTTP_PATIENCE_SECONDS, dead_letters_of, parity_of
 from shared.outages import report
+from shared.parity import Follower
+from shared.parity_job import Comparison, ParityJob
 from shared.phases import Background, Phases
 from shared.relay import LARGEST_GROUP, Relay
 from shared.settings import CommonSettings, load
@@ -130,6 +132,16 @@ class Bus(Generic[Settings]):
         found = dead_letters_of(self.settings, self.database, self.publisher, self.environment, HTTP_PATIENCE_SECONDS)
         app.include_router(operations.routes(found, groups, self.settings.hash_key))
         app.include_router(providers.routes(MongoCircuits(self.database, self.environment), self.environment))
+
+    def compare(self, journals: Mapping[str, Journal[Any]], followers: Sequence[Follower], *others: Comparison) -> None:
+        """Compare the service's journals, by collection, with their topic and what these groups read; and others."""
+        settings, environment = self.settings, self.environment
+        own = parity_of(settings, self.database, self.publisher, environment, journals, followers)
+        leases = MongoLeases(self.database, environment)
+        job = ParityJob(
+            self.service, (own, *others), leases, environment, settings.parity_seconds, settings.parity_repair
+        )
+        self._publishing.append(job.run)
 
     async def serve(self, app: FastAPI) -> int:
         """Run the role until it is told to stop; return the exit code."""

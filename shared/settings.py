@@ -82,6 +82,10 @@ class CommonSettings(BaseSettings):
         None, pattern=r"^https?://\S+$", description="the collector's base address, such as http://127.0.0.1:4318"
     )
     otel_service_name: str | None = Field(None, description="the name under which traces appear")
+    parity_seconds: float = Field(
+        3600, ge=0, le=604_800, allow_inf_nan=False, description="seconds between comparisons of the books, 0: never"
+    )
+    parity_repair: bool = Field(False, description="true or false: repair what a comparison finds")
     public_url: str = Field(
         "http://127.0.0.1:8100", pattern=r"^https?://\S+$", description="the address of intake as the portal sees it"
     )

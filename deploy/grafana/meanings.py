@@ -27,6 +27,8 @@ MEANINGS: Final[dict[str, str]] = {
     "mail_server_refuses_us": "The mail server refuses login or sender: look at its settings. Mails wait.",
     "older_aggregate_dropped": "A worker that had lost its partition told late; nothing is wrong.",
     "outage_not_told": "That a provider is away or back could not be saved; told again with its next failure.",
+    "parity_drift": "Two books differ: a kind, whose, and how. See docs/dead-letters.md.",
+    "parity_waits": "Comparing the books waits for the database, the broker or the payment provider.",
     "payment_provider_refused": "The payment provider refused one request for good; the payment is given up.",
     "payment_provider_refuses_our_key": "The payment provider does not accept our key: renew it. Payments wait.",
     "phase_cut": "Opening or leaving took too long and was cut off.",

@@ -136,6 +136,16 @@ def dead_letters(only: str = "") -> Panel:
     )
 
 
+def parity(only: str = "") -> Panel:
+    """What the last comparison of the books found."""
+    return Panel(
+        "Books that differ",
+        "Differences that the last hourly comparison found, by kind. Normal: 0; see docs/dead-letters.md.",
+        (Query(f"max by (kind) (dossierbus_parity_drift{{{only}}})", "{{kind}}"),),
+        limits=((1, "red"),),
+    )
+
+
 def letters_age(only: str = "") -> Panel:
     """For how long dossiers have been set aside."""
     query = f"max by (group, reason) (dossierbus_dead_letter_oldest_seconds{{{only}}})"

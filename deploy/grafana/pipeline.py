@@ -118,6 +118,7 @@ PIPELINE: Final = Board(
                     limits=((1, "red"),),
                 ),
                 parts.letters_age(_ONLY),
+                parts.parity(_ONLY),
             ),
         ),
         Row("Database", (parts.database(_ONLY), parts.group_commits(_ONLY), parts.replicas(_ONLY))),

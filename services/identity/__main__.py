@@ -5,6 +5,7 @@ from functools import partial
 from services.identity.api import routes
 from services.identity.domain import CHECK, CHECK_IDENTITY, EVIDENCE, FETCH_EVIDENCE, PATIENCE
 from services.identity.handlers import on_evidence_requested, on_identity_check_requested, on_step_cancelled
+from services.identity.parity import FOLLOWERS
 from services.identity.register import open_register
 from services.identity.settings import IdentitySettings
 from services.identity.work import evidence_fetcher, identity_checker
@@ -24,6 +25,7 @@ async def play(bus: Bus[IdentitySettings], role: str) -> int:
             opened, cancelled = on_identity_check_requested(checks, patience), on_step_cancelled(checks, "identity")
             bus.consume("identity", [INTAKE_EVENTS], {IdentityCheckRequested: opened, StepCancelled: cancelled})
             bus.perform(checks, {CHECK_IDENTITY: identity_checker(bus.vault, register)})
+            bus.compare({"checks": checks, "evidence": evidence}, FOLLOWERS)
         elif role == "reuse":
             opened, cancelled = on_evidence_requested(evidence, patience), on_step_cancelled(evidence, "evidence")
             bus.consume("identity-reuse", [INTAKE_EVENTS], {EvidenceRequested: opened, StepCancelled: cancelled})

@@ -4,6 +4,7 @@ from functools import partial
 
 from services.intake.compose import open_dossiers, portal, probes
 from services.intake.handlers import subscriptions
+from services.intake.parity import followers
 from services.intake.settings import IntakeSettings
 from services.intake.waiting import COLLECTION, OPEN, waiting_dossiers
 from services.intake.work import performers
@@ -24,6 +25,7 @@ async def worker(bus: Bus[IntakeSettings]) -> int:
     bus.perform(dossiers, performers(desk))
     bus.prepare(partial(bus.figures.index, COLLECTION, "state.ending", OPEN))
     bus.watch(waiting_dossiers(bus.figures, desk.catalogue, bus.environment))
+    bus.compare({"dossiers": dossiers}, followers(dossiers))
     return await bus.serve(probes(bus))
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from services.notifications.api import routes
 from services.notifications.domain import MESSAGE, SEND_MAIL, USEFUL
 from services.notifications.handlers import on_dossier_status_changed
+from services.notifications.parity import FOLLOWERS
 from services.notifications.settings import NotificationsSettings
 from services.notifications.smtp import mailer_of
 from services.notifications.work import letterhead_of, mail_sender
@@ -21,6 +22,7 @@ async def play(bus: Bus[NotificationsSettings], role: str) -> int:
     if role == "worker":
         queue = on_dossier_status_changed(messages, USEFUL * settings.deadline_scale)
         bus.consume("notifications", [INTAKE_EVENTS], {DossierStatusChanged: queue})
+        bus.compare({"messages": messages}, FOLLOWERS)
         bus.perform(messages, {SEND_MAIL: mail_sender(bus.vault, mailer_of(settings), letterhead_of(settings))})
     else:
         app.include_router(routes(messages, settings.hash_key))

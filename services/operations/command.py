@@ -4,6 +4,7 @@ import argparse
 import getpass
 from collections.abc import Awaitable, Callable
 
+from shared.environment import parse_timestamp, timestamp
 from shared.settings import CommonSettings
 from shared.store.mongo import Database
 
@@ -20,3 +21,8 @@ def name_of_operator(options: argparse.Namespace) -> str:
     except (KeyError, OSError):
         # A container may run under a number that has no name.
         return "cli:unknown"
+
+
+def moment(text: str) -> str:
+    """Read a time given as an option. Raises ValueError for anything but RFC 3339."""
+    return timestamp(parse_timestamp(text))

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from services.operations.command import Command, name_of_operator
+from services.operations.command import Command, moment, name_of_operator
 from shared.contracts.topics import GROUPS
 from shared.dead_letters import DeadLetters, Held, Letter, NotHeld, Selection
-from shared.environment import SystemEnvironment, parse_timestamp, timestamp
+from shared.environment import SystemEnvironment
 from shared.kafka.client import KafkaPublisher
 from shared.operations import dead_letters_of
 from shared.redrive import Redriven
@@ -98,8 +98,8 @@ def add_to(commands: Any) -> None:
         made[name].add_argument("--key", help="a dossier's id")
         made[name].add_argument("--id", action="append", default=[], help="a dossier's or a failed event's id; repeat")
         made[name].add_argument("--reason", default="", help="words that the reason contains")
-        made[name].add_argument("--since", type=_moment, help="set aside since (RFC 3339)")
-        made[name].add_argument("--until", type=_moment, help="set aside until (RFC 3339)")
+        made[name].add_argument("--since", type=moment, help="set aside since (RFC 3339)")
+        made[name].add_argument("--until", type=moment, help="set aside until (RFC 3339)")
     made["redrive"].add_argument("--dry-run", action="store_true", help="only tell which ones, in which order")
     made["show"].add_argument("--key", required=True, help="the dossier's id")
     made["discard"].add_argument("--reason", required=True, help="why; kept with your name")
@@ -115,10 +115,6 @@ def _action(actions: Any, name: str, command: Command) -> argparse.ArgumentParse
     one.add_argument("--group", required=True, choices=GROUPS)
     one.set_defaults(command=refusing(command))
     return one
-
-
-def _moment(text: str) -> str:
-    return timestamp(parse_timestamp(text))
 
 
 def _selection(options: argparse.Namespace) -> Selection:

@@ -3,9 +3,11 @@
 import httpx
 
 from services.payments.api import RAW_BODIES, routes
-from services.payments.books import open_payments
+from services.payments.books import COLLECTION, open_payments
 from services.payments.handlers import on_payment_requested, on_step_cancelled
-from services.payments.psp import StripeProvider
+from services.payments.ledger import StripeLedger
+from services.payments.parity import FOLLOWERS, LedgerParity
+from services.payments.psp import StripeProvider, client_of
 from services.payments.settings import PaymentsSettings
 from services.payments.work import Desk, performers
 from shared.consumer import Handler
@@ -33,6 +35,8 @@ async def _worker(bus: Bus[PaymentsSettings]) -> int:
     async with httpx.AsyncClient() as http:
         bus.perform(payments, performers(Desk(StripeProvider(bus.settings, http), bus.environment, bus.settings)))
         bus.consume("payments", (INTAKE_EVENTS,), subscriptions)
+        ledger = StripeLedger(client_of(bus.settings, http))
+        bus.compare({COLLECTION: payments}, FOLLOWERS, LedgerParity(payments, ledger, bus.environment))
         return await bus.serve(app)
 
 

@@ -89,14 +89,7 @@ class StripeProvider:
     """Stripe Checkout (docs.stripe.com/api/checkout/sessions): hosted page, captured when paid."""
 
     def __init__(self, settings: PaymentsSettings, http: httpx.AsyncClient) -> None:
-        # The library would report the latency of calls to Stripe.
-        stripe.enable_telemetry = False
-        self._stripe = StripeClient(
-            settings.stripe_api_key.get_secret_value(),
-            base_addresses={"api": settings.stripe_api_base.rstrip("/")},
-            max_network_retries=0,
-            http_client=_Transport(http),
-        )
+        self._stripe = client_of(settings, http)
 
     async def create(self, order: Order, key: str) -> Checkout:
         """Make a checkout for one method, so that what was paid with is known without asking."""
@@ -145,6 +138,18 @@ class StripeProvider:
             return await self._stripe.v1.checkout.sessions.retrieve_async(session, {"expand": ["payment_intent"]})
         except stripe.StripeError as error:
             _translate(error)
+
+
+def client_of(settings: PaymentsSettings, http: httpx.AsyncClient) -> StripeClient:
+    """Return Stripe's client for our account, over the given connections."""
+    # The library would report the latency of calls to Stripe.
+    stripe.enable_telemetry = False
+    return StripeClient(
+        settings.stripe_api_key.get_secret_value(),
+        base_addresses={"api": settings.stripe_api_base.rstrip("/")},
+        max_network_retries=0,
+        http_client=_Transport(http),
+    )
 
 
 def seen_session(found: stripe.checkout.Session) -> Session:

@@ -27,6 +27,8 @@ from tests.architecture.tree import ROOT
 LEFT_TO_DEFAULTS: dict[str, str] = {
     "vault_other_keys": "only while wrapping keys are rotated, see docs/backup.md",
     "kafka_session_timeout_ms": "a default for every installation",
+    "parity_seconds": "a default for every installation",
+    "parity_repair": "a town that wants it sets it",
     "deadline_scale": "for development and tests only",
     "http_connections": "a default for every installation",
     "http_requests": "a default for every installation",

@@ -20,6 +20,8 @@ DEFAULTED: dict[str, str] = {
     "vault_keys": "only services that open the vault are given them",
     "vault_other_keys": "only while wrapping keys are rotated",
     "kafka_session_timeout_ms": "for slow machines and tests",
+    "parity_seconds": "an hour suits every installation",
+    "parity_repair": "on one machine people look first",
     "http_connections": "the same limit everywhere",
     "http_requests": "the same limit everywhere",
     "http_requests_per_caller": "the same limit everywhere",

@@ -241,6 +241,7 @@ def settings_of(found: Service, broker: SimBroker) -> Any:
         "kafka_create_topics": True,
         "kafka_idempotence": broker.idempotent,
         "deadline_scale": SCALE,
+        "parity_seconds": 0,
         "poll_first_seconds": 5.0,
         "kpi_overlap": 5,
         "kpi_publish_seconds": 1.0,

@@ -15,6 +15,8 @@ PROGRAM = "dossierbus"
 MODULE = "services.cli"
 JOURNALED = ("intake", "identity", "payments", "notifications")
 """The services that keep journals."""
+PER_SERVICE = (["verify"], ["replay"], ["parity"])
+"""Commands that are run for each service in turn unless one is named."""
 ADMINISTRATOR = "administrator"
 """Instead of a role: the login for backup and restore, which no role has."""
 
@@ -32,11 +34,11 @@ def runs(arguments: Sequence[str], role: str | None) -> list[tuple[str, list[str
     named = role or _value(arguments, "--service") or _value(arguments, "--group") or ""
     service = named.partition("-")[0]
     services = [service] if service in SERVICES else list(JOURNALED)
-    if arguments[:1] not in (["verify"], ["replay"]) or {"-h", "--help"} & set(arguments):
+    if arguments[:1] not in PER_SERVICE or {"-h", "--help"} & set(arguments):
         services = services[:1]
     if arguments[:1] in (["backup"], ["restore"]):
         return [(ADMINISTRATOR, [])]
-    wanted = arguments[:1] in (["verify"], ["replay"]) and _value(arguments, "--service") is None
+    wanted = arguments[:1] in PER_SERVICE and _value(arguments, "--service") is None
     return [(role or f"{one}-worker", ["--service", one] if wanted else []) for one in services]
 
 

@@ -1,0 +1,87 @@
+"""Reading whole topics without a group, and how far a group has come. Commits nothing and changes nothing."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.contracts.envelope import Message
+from shared.errors import BrokerUnavailable
+from shared.kafka.client import admin
+from shared.kafka.reader import message_of
+from shared.settings import CommonSettings
+
+Place = tuple[str, int]
+"""A topic's name and the number of a partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What was read of a partition: from the offset on, up to but without `end`; `whole` if nothing was left out."""
+
+    start: int
+    end: int
+    whole: bool
+
+
+class KafkaTopics:
+    """The topics of one broker. Every method raises `BrokerUnavailable`."""
+
+    def __init__(self, settings: CommonSettings) -> None:
+        self._settings = settings
+
+    async def spans(self, topics: Sequence[str], since: datetime | None) -> dict[Place, Span]:
+        """Return what there is to read now, of records written since then (None: of all that the broker still has)."""
+        parts = [TopicPartition(topic, number) for topic in topics for number in range(self._settings.kafka_partitions)]
+        consumer = self._consumer()
+        try:
+            await consumer.start()
+            ends: dict[TopicPartition, int] = await consumer.end_offsets(parts)
+            starts: dict[TopicPartition, int] = await consumer.beginning_offsets(parts)
+            if since is not None:
+                found = await consumer.offsets_for_times(dict.fromkeys(parts, int(since.timestamp() * 1000)))
+                starts = {part: found[part].offset if found[part] else ends[part] for part in parts}
+        except (KafkaError, OSError) as error:
+            raise BrokerUnavailable(type(error).__name__) from error
+        finally:
+            await consumer.stop()
+        return {(part.topic, part.partition): Span(starts[part], ends[part], starts[part] == 0) for part in parts}
+
+    async def read(self, spans: Mapping[Place, Span]) -> AsyncIterator[Message]:
+        """Yield the records of these spans, each partition in its order."""
+        consumer = self._consumer()
+        try:
+            await consumer.start()
+            parts = [TopicPartition(*place) for place, span in spans.items() if span.start < span.end]
+            consumer.assign(parts)
+            for part in parts:
+                consumer.seek(part, spans[part.topic, part.partition].start)
+            while left := [part for part in parts if await _is_before(consumer, part, spans)]:
+                for part, records in (await consumer.getmany(*left, timeout_ms=500)).items():
+                    end = spans[part.topic, part.partition].end
+                    for record in records:
+                        if record.offset < end:
+                            yield message_of(record)
+        except (KafkaError, OSError) as error:
+            raise BrokerUnavailable(type(error).__name__) from error
+        finally:
+            await consumer.stop()
+
+    async def committed(self, group: str, topics: Sequence[str]) -> dict[Place, int]:
+        """Return the next offset of a group by partition; 0 where it never committed."""
+        parts = [TopicPartition(topic, number) for topic in topics for number in range(self._settings.kafka_partitions)]
+        async with admin(self._settings) as client:
+            offsets = await client.list_consumer_group_offsets(group, partitions=parts)
+        return {(part.topic, part.partition): max(0, offsets[part].offset) for part in parts}
+
+    def _consumer(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap_servers, isolation_level="read_committed"
+        )
+
+
+async def _is_before(consumer: AIOKafkaConsumer, part: TopicPartition, spans: Mapping[Place, Span]) -> bool:
+    position: int = await consumer.position(part)
+    return position < spans[part.topic, part.partition].end
