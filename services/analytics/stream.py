@@ -76,8 +76,13 @@ class DossierTable(faust.Table[bytes, bytes]):
 
     def _settled(self, future: asyncio.Future[Any]) -> None:
         self.unsettled.discard(future)
-        if not future.cancelled() and future.exception() is not None and self.refused and not self.refused.done():
-            self.refused.set_exception(RuntimeError("a changelog write was refused"))
+        if not future.cancelled() and future.exception() is not None:
+            self.give_up("a changelog write was refused")
+
+    def give_up(self, reason: str) -> None:
+        """End the process: what it knows is in the broker."""
+        if self.refused and not self.refused.done():
+            self.refused.set_exception(RuntimeError(reason))
 
 
 class RewindingConsumer(Consumer):
@@ -191,7 +196,13 @@ def make_app(settings: CommonSettings, running: Running, overlap: int, datadir: 
     app.table = cast("DossierTable", table)
 
     async def recount() -> None:
-        owned = {tp.partition for tp in app.consumer.assignment() if tp.topic in SOURCES}
+        assigned = app.consumer.assignment()
+        owned = {tp.partition for tp in assigned if tp.topic in SOURCES}
+        if not owned <= {tp.partition for tp in assigned if tp.topic == CHANGELOG.name}:
+            # Faust leaves out a topic that the node it asked does not know yet. Records recovered from nothing would be
+            # wrong, and each write an error that looks like the event's.
+            app.table.give_up("the changelog is not assigned")
+            return
         running.rebuild(app.table.keep_only(owned, settings.kafka_partitions))
 
     app.table.on_recover(recount)
