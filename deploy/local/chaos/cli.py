@@ -25,8 +25,9 @@ DOSSIERS_PER_KILL: Final = 50
 def main(arguments: Sequence[str]) -> int:
     """Run or resume a campaign: 0 when nothing was lost or twice and the KPIs are exact, 1 otherwise."""
     options = _options(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    # SIGINT explicitly: a shell script starts background commands with it ignored. asyncio ends tasks in order for it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
     progress = Progress(sys.stderr)
     try:
         state = _state(options)
@@ -119,4 +120,4 @@ def _state(options: argparse.Namespace) -> State:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
