@@ -141,7 +141,7 @@ class Bus(Generic[Settings]):
         job = ParityJob(
             self.service, (own, *others), leases, environment, settings.parity_seconds, settings.parity_repair
         )
-        self._publishing.append(job.run)
+        self._publishing.append(lambda _cluster: job.run())
 
     async def serve(self, app: FastAPI) -> int:
         """Run the role until it is told to stop; return the exit code."""
