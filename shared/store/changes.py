@@ -64,13 +64,15 @@ class Changes:
         ]
         with translated():
             async with self._journals.watch(wanted, max_await_time_ms=AWAIT_MS) as stream:
-                first = await stream.try_next()
+                # Asked once, it stands: what came before that, the first change included, is told to everybody.
+                await stream.try_next()
                 self._wake_all()
                 while self._waiting and stream.alive:
-                    change = first or await stream.try_next()
-                    first = None
-                    if change is not None:
-                        self._wake(change["documentKey"]["_id"])
+                    self._wake_for(await stream.try_next())
+
+    def _wake_for(self, change: dict[str, Any] | None) -> None:
+        if change is not None:
+            self._wake(change["documentKey"]["_id"])
 
     def _wake_all(self) -> None:
         for subject in list(self._waiting):
