@@ -14,8 +14,8 @@ from deploy.local.errors import LocalError
 from deploy.local.stack import CHECKOUT
 
 BASE_PORT = int(os.environ.get("CHAOS_BASE_PORT", "27000"))
-KILLS = int(os.environ.get("CHAOS_KILLS", "10"))
-DOSSIERS = int(os.environ.get("CHAOS_DOSSIERS", "60"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "8"))
+DOSSIERS = int(os.environ.get("CHAOS_DOSSIERS", "45"))
 
 
 def test_a_small_campaign_loses_nothing(tmp_path: Path) -> None:
