@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 KEY_BYTES: Final = 32
@@ -69,6 +69,10 @@ class CommonSettings(BaseSettings):
     kafka_replication: int = Field(1, ge=1, le=7, description="a whole number from 1 to 7")
     kafka_create_topics: bool = Field(False, description="true or false")
     kafka_idempotence: bool = Field(True, description="true or false (false only for the embedded broker)")
+    kafka_tls: bool = Field(False, description="true or false")
+    kafka_ca_file: FilePath | None = Field(None, description="a PEM file of who signs the brokers' certificates")
+    kafka_username: str | None = Field(None, description="the login to Kafka (SCRAM-SHA-512)")
+    kafka_password: SecretStr | None = Field(None, description="the login's password")
     kafka_session_timeout_ms: int = Field(30_000, ge=3_000, le=300_000, description="milliseconds, 3000 to 300000")
     mongodb_uri: SecretStr = Field(description="mongodb://… with the service's database in its path")
     vault_mongodb_uri: SecretStr | None = Field(None, description="mongodb://… with the vault's database in its path")
@@ -97,6 +101,14 @@ class CommonSettings(BaseSettings):
     def _vault_is_whole(self) -> CommonSettings:
         if self.vault_keys and self.vault_mongodb_uri is None:
             raise ValueError("VAULT_MONGODB_URI: missing; VAULT_KEYS is set, so the vault's database is needed too")
+        return self
+
+    @model_validator(mode="after")
+    def _kafka_login_is_whole(self) -> CommonSettings:
+        if (self.kafka_username is None) != (self.kafka_password is None):
+            raise ValueError("KAFKA_USERNAME, KAFKA_PASSWORD: one is missing; expected both or none")
+        if self.kafka_ca_file and not self.kafka_tls:
+            raise ValueError("KAFKA_CA_FILE: not allowed; expected only with KAFKA_TLS=true")
         return self
 
     @model_validator(mode="after")

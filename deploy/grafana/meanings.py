@@ -5,6 +5,7 @@ from typing import Final
 MEANINGS: Final[dict[str, str]] = {
     "aggregate_not_readable": "A record of `analytics.kpis` is of another shape and was left out.",
     "background_failed": "A background task ended by an error; the process ends with this code and is started anew.",
+    "connection_refused_by_fence": "Another cluster answers at the address of ours; the role ends and starts anew.",
     "broker_not_reachable": "Kafka does not answer; asked again every second.",
     "broker_replaced": "Another cluster answers, or the topics are empty: the role starts anew.",
     "broker_was_empty": "The journals are published again to an empty broker; `count` aggregates.",

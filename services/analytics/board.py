@@ -14,6 +14,7 @@ from services.analytics.aggregate import Aggregate, decode, newer
 from services.analytics.view import Kpis, Targets, view
 from shared.contracts.topics import KPIS
 from shared.kafka.client import started
+from shared.kafka.connection import connection
 from shared.settings import CommonSettings
 
 log = logging.getLogger(__name__)
@@ -74,9 +75,7 @@ class Board:
 
 async def follow(settings: CommonSettings, board: Board) -> None:
     """Read all aggregates from the first on, for ever."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers, auto_offset_reset="earliest", enable_auto_commit=False
-    )
+    consumer = AIOKafkaConsumer(**connection(settings), auto_offset_reset="earliest", enable_auto_commit=False)
     await started(consumer)
     try:
         parts = [TopicPartition(KPIS, number) for number in range(settings.kafka_partitions)]

@@ -22,6 +22,7 @@ from services.analytics.handlers import Running
 from shared.contracts.envelope import Message
 from shared.contracts.topics import EVENT_TOPICS, Topic
 from shared.kafka.client import partition_of
+from shared.kafka.connection import tls
 from shared.settings import CommonSettings
 
 log = logging.getLogger(__name__)
@@ -161,15 +162,38 @@ class CountingApp(faust.App):
         return RewindingTransport(self.conf.broker_consumer, self)
 
 
+def _broker(settings: CommonSettings) -> dict[str, Any]:
+    session = settings.kafka_session_timeout_ms / 1000
+    return {
+        "broker": [f"kafka://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")],
+        "broker_credentials": _credentials(settings),
+        "broker_session_timeout": session,
+        "broker_heartbeat_interval": session / 3,
+        "broker_request_timeout": max(20.0, session + 5),
+        "broker_rebalance_timeout": max(20.0, session),
+        "broker_commit_interval": 1.0,
+    }
+
+
+def _credentials(settings: CommonSettings) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    context = tls(settings)
+    if settings.kafka_username and settings.kafka_password:
+        password = settings.kafka_password.get_secret_value()
+        mechanism = "SCRAM-SHA-512"
+        return faust.SASLCredentials(
+            username=settings.kafka_username, password=password, ssl_context=context, mechanism=mechanism
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
 Handle = Callable[[Message], Awaitable[None]]
 
 
 def make_app(settings: CommonSettings, running: Running, overlap: int, datadir: str) -> CountingApp:
     """Return the application with its table, without an agent yet. `datadir` may be empty at every start."""
-    session = settings.kafka_session_timeout_ms / 1000
     app = CountingApp(
         GROUP,
-        broker=[f"kafka://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")],
+        **_broker(settings),
         store="memory://",
         datadir=datadir,
         autodiscover=False,
@@ -178,11 +202,6 @@ def make_app(settings: CommonSettings, running: Running, overlap: int, datadir: 
         topic_disable_leader=True,
         topic_partitions=settings.kafka_partitions,
         topic_replication_factor=settings.kafka_replication,
-        broker_session_timeout=session,
-        broker_heartbeat_interval=session / 3,
-        broker_request_timeout=max(20.0, session + 5),
-        broker_rebalance_timeout=max(20.0, session),
-        broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
         stream_recovery_delay=0.0,

@@ -17,6 +17,7 @@ from aiokafka.partitioner import murmur2
 from shared.contracts.envelope import Message
 from shared.contracts.topics import Topic
 from shared.errors import BrokerUnavailable, Permanent
+from shared.kafka.connection import connection
 from shared.kafka.fence import keep_to, named
 from shared.meters import record_published
 from shared.settings import CommonSettings
@@ -48,9 +49,7 @@ def _hashed(key: bytes) -> int:
 @asynccontextmanager
 async def admin(settings: CommonSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Yield an administration client. Raises `BrokerUnavailable`."""
-    client = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka_bootstrap_servers, request_timeout_ms=REQUEST_TIMEOUT_MS
-    )
+    client = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=REQUEST_TIMEOUT_MS)
     try:
         await client.start()
         yield client
@@ -163,7 +162,7 @@ class KafkaPublisher:
 
     def _new_producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            **connection(self._settings),
             acks="all",
             enable_idempotence=self._settings.kafka_idempotence,
             max_batch_size=BATCH_BYTES,

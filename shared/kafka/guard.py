@@ -18,6 +18,7 @@ from shared.environment import Environment
 from shared.errors import BrokerReplaced, BrokerUnavailable, Transient
 from shared.journal.model import Filling, JournalStore
 from shared.kafka.client import cluster_id, ensure_topics
+from shared.kafka.connection import connection
 from shared.settings import CommonSettings
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ async def _lost(settings: CommonSettings, own: str | None, stores: Sequence[Jour
 
 async def _is_empty(settings: CommonSettings, topic: str) -> bool:
     """Return whether no record was ever written to a topic."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers)
+    consumer = AIOKafkaConsumer(**connection(settings))
     parts = [TopicPartition(topic, number) for number in range(settings.kafka_partitions)]
     try:
         # Asked of a broker that lost the topic meanwhile, the client would look for it for 40 seconds.

@@ -12,6 +12,7 @@ from shared.contracts.envelope import Message
 from shared.contracts.topics import dead_letter_topic
 from shared.errors import BrokerUnavailable
 from shared.kafka.client import admin, partition_of
+from shared.kafka.connection import connection
 from shared.kafka.reader import message_of
 from shared.settings import CommonSettings
 
@@ -66,9 +67,7 @@ class KafkaLetters:
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers, isolation_level="read_committed"
-        )
+        consumer = AIOKafkaConsumer(**connection(self._settings), isolation_level="read_committed")
         try:
             await consumer.start()
             yield consumer

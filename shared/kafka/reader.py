@@ -11,6 +11,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from shared.consumer import Dispatcher
 from shared.contracts.envelope import Message
 from shared.kafka.client import started
+from shared.kafka.connection import connection
 from shared.kafka.fence import keep_to
 from shared.kafka.lag import Lag
 from shared.settings import CommonSettings
@@ -50,7 +51,7 @@ async def consume(
     """
     leaving = leaving or asyncio.Event()
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **connection(settings),
         group_id=dispatcher.group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

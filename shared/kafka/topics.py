@@ -1,8 +1,10 @@
 """Reading whole topics without a group, and how far a group has come. Commits nothing and changes nothing."""
 
+import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -10,6 +12,7 @@ from aiokafka.errors import KafkaError
 from shared.contracts.envelope import Message
 from shared.errors import BrokerUnavailable
 from shared.kafka.client import admin
+from shared.kafka.connection import connection
 from shared.kafka.reader import message_of
 from shared.settings import CommonSettings
 
@@ -54,16 +57,8 @@ class KafkaTopics:
         consumer = self._consumer()
         try:
             await consumer.start()
-            parts = [TopicPartition(*place) for place, span in spans.items() if span.start < span.end]
-            consumer.assign(parts)
-            for part in parts:
-                consumer.seek(part, spans[part.topic, part.partition].start)
-            while left := [part for part in parts if await _is_before(consumer, part, spans)]:
-                for part, records in (await consumer.getmany(*left, timeout_ms=500)).items():
-                    end = spans[part.topic, part.partition].end
-                    for record in records:
-                        if record.offset < end:
-                            yield message_of(record)
+            async for record in _records(consumer, spans):
+                yield message_of(record)
         except (KafkaError, OSError) as error:
             raise BrokerUnavailable(type(error).__name__) from error
         finally:
@@ -77,9 +72,19 @@ class KafkaTopics:
         return {(part.topic, part.partition): max(0, offsets[part].offset) for part in parts}
 
     def _consumer(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers, isolation_level="read_committed"
-        )
+        return AIOKafkaConsumer(**connection(self._settings), isolation_level="read_committed")
+
+
+async def _records(consumer: AIOKafkaConsumer, spans: Mapping[Place, Span]) -> AsyncIterator[Any]:
+    parts = [TopicPartition(*place) for place, span in spans.items() if span.start < span.end]
+    consumer.assign(parts)
+    for part in parts:
+        consumer.seek(part, spans[part.topic, part.partition].start)
+    while left := [part for part in parts if await _is_before(consumer, part, spans)]:
+        fetched = await consumer.getmany(*left, timeout_ms=500)
+        for record in itertools.chain.from_iterable(fetched.values()):
+            if record.offset < spans[record.topic, record.partition].end:
+                yield record
 
 
 async def _is_before(consumer: AIOKafkaConsumer, part: TopicPartition, spans: Mapping[Place, Span]) -> bool:

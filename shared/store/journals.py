@@ -5,18 +5,16 @@ ones lie in segments of 200. With events of 0.6 to 2 KB it stays far below Mongo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any, Final, cast
 
-from shared.journal.model import KEPT_EVENTS, Change, Document, Head, Watermark, Work
+from shared.journal.model import KEPT_EVENTS, Change, Document, Head, Watermark
+from shared.store.documents import HEAD, head_of, operation
 from shared.store.mongo import (
     ASCENDING,
     Collection,
     Database,
     GroupCommit,
     GroupRead,
-    InsertOne,
-    Operation,
     UpdateOne,
     ensure_collection,
     translated,
@@ -24,9 +22,6 @@ from shared.store.mongo import (
 from shared.store.small import MongoEpochs
 
 SEGMENT_EVENTS: Final = KEPT_EVENTS
-_WATERMARK: Final = ("published", "fill", "pending")
-_HEAD: Final = (*_WATERMARK, "version", "head", "schema", "state", "seen", "shared", "work", "mac", "sealed")
-_WORK: Final = tuple(one.name for one in fields(Work))
 
 
 class MongoJournalStore:
@@ -53,13 +48,13 @@ class MongoJournalStore:
         if document is None:
             return None
         matched = await self._matched(document, cause) if cause else []
-        head = _head(document, matched)
+        head = head_of(document, matched)
         self.fill = max(self.fill, head.published.fill)
         return head
 
     async def commit(self, change: Change) -> bool:
         """Apply the change durably; False if another writer was first."""
-        return await self._writes.submit(_operation(change, self.fill)) == "written"
+        return await self._writes.submit(operation(change, self.fill)) == "written"
 
     async def events(self, subject: str, after: int = 0) -> list[Document]:
         """Return the stored events with a greater sequence, in order, sealed segments included."""
@@ -159,14 +154,14 @@ class MongoJournalStore:
         if after is not None:
             bound = {"$or": [{by: {beyond: after[0]}}, {by: after[0], "_id": {beyond: after[1]}}]}
         with translated():
-            cursor = self._journals.find({**query, **bound}, dict.fromkeys(_HEAD, 1))
+            cursor = self._journals.find({**query, **bound}, dict.fromkeys(HEAD, 1))
             ordered = cursor.sort([(by, direction), ("_id", direction)]).limit(limit)
-            return [_head(document, []) async for document in ordered]
+            return [head_of(document, []) async for document in ordered]
 
     async def _find_heads(self, wanted: Sequence[tuple[str, str | None]]) -> dict[str, Document]:
         """Return heads; `events` holds one if any asked cause led to one, which `_matched` then looks at alone."""
         causes = sorted({cause for _, cause in wanted if cause})
-        projection: dict[str, Any] = dict.fromkeys(_HEAD, 1)
+        projection: dict[str, Any] = dict.fromkeys(HEAD, 1)
         projection["events"] = {"$elemMatch": {"cause": {"$in": causes}}} if causes else {"$slice": 0}
         return await self._find_many([subject for subject, _ in wanted], projection)
 
@@ -225,71 +220,3 @@ async def prepare_journals(database: Database, name: str, lookups: Sequence[str]
         await segments.create_index([("subject", ASCENDING), ("last", ASCENDING)], name="order")
         for field in lookups:
             await journals.create_index([(field, ASCENDING), ("_id", ASCENDING)], name=field)
-
-
-def _head(document: Document, matched: Sequence[Document]) -> Head:
-    return Head(
-        subject=document["_id"],
-        version=document["version"],
-        sequence=document["head"],
-        schema=document["schema"],
-        state=document["state"],
-        published=Watermark(document.get("fill", 0), document["published"]),
-        seen=document["seen"],
-        shared=document["shared"],
-        work=tuple(Work(**work) for work in document.get("work", ())),
-        mac=document["mac"],
-        matched=tuple(matched),
-        pending=document.get("pending", False),
-    )
-
-
-def _operation(change: Change, fill: int) -> Operation:
-    if change.version == 0:
-        return InsertOne(_first(change, fill))
-    update: dict[str, Any] = {"$set": _moved(change)}
-    if change.seen is not None:
-        update["$max"] = {f"seen.{change.seen[0]}": change.seen[1]}
-    if change.events:
-        update["$push"] = {"events": {"$each": list(change.events)}}
-        update["$set"]["pending"] = True
-    if not change.work:
-        update["$unset"] = {"work": ""}
-    # The upsert makes a stale version a duplicate key, reported with its place in the bulk; the validator refuses
-    # the document it would make of a missing one, which lacks `created_at`.
-    return UpdateOne({"_id": change.subject, "version": change.version}, update, upsert=True)
-
-
-def _moved(change: Change) -> dict[str, Any]:
-    moved: dict[str, Any] = {
-        "version": change.version + 1,
-        "head": change.sequence,
-        "schema": change.schema,
-        "state": change.state,
-        "shared": dict(change.shared),
-        "mac": change.mac,
-    }
-    if change.events:
-        # Work that is taken or postponed does not make events younger: the sweeper goes by this time.
-        moved["updated_at"] = change.time
-    if change.work:
-        moved["work"] = [_stored(work) for work in change.work]
-    return moved
-
-
-def _stored(work: Work) -> dict[str, Any]:
-    return {name: getattr(work, name) for name in _WORK}
-
-
-def _first(change: Change, fill: int) -> dict[str, Any]:
-    return {
-        "_id": change.subject,
-        "tenant": change.tenant,
-        **_moved(change),
-        "events": list(change.events),
-        "published": 0,
-        "fill": fill,
-        "pending": True,
-        "seen": dict([change.seen]) if change.seen else {},
-        "created_at": change.time,
-    }

@@ -147,7 +147,9 @@ def read(service: str, environment: Mapping[str, str], monkeypatch: pytest.Monke
     """Return the settings that a role reads from this environment and nothing else. Raises as the role would."""
     for name in list(os.environ):
         monkeypatch.delenv(name)
-    for name, value in environment.items():
+    # The mounted file is only in the pod; any file serves to see that the setting is understood.
+    mounted = {"KAFKA_CA_FILE": __file__} if environment.get("KAFKA_CA_FILE") else {}
+    for name, value in {**environment, **mounted}.items():
         monkeypatch.setenv(name, value)
     return settings_class(service)()
 

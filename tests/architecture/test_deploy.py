@@ -54,7 +54,7 @@ SECRETS = {
     for item in json.loads(draw.manifests())["items"]
     for key, value in item["stringData"].items()
 }
-OPTIONAL = {"SMTP_USERNAME", "SMTP_PASSWORD"}
+OPTIONAL = {"SMTP_USERNAME", "SMTP_PASSWORD", "KAFKA_USERNAME", "KAFKA_PASSWORD"}
 
 
 def workloads(documents: Iterable[Manifest]) -> dict[str, Manifest]:

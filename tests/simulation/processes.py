@@ -11,7 +11,7 @@ from shared.runtime import Bus
 from shared.vault import Vault
 from tests.simulation import kafka
 from tests.simulation.scheduler import OUTSIDE, Process, SimLoop
-from tests.simulation.store import SimKeyStore
+from tests.simulation.small import SimKeyStore
 from tests.simulation.wires import SimEnvironment
 from tests.simulation.wiring import DESK, FAILED, PARTS, STOP, Kind, Parts, settings_of, wired
 

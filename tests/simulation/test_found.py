@@ -8,7 +8,8 @@ import pytest
 from shared.environment import Environment, timestamp
 from tests.simulation.plans import Plan
 from tests.simulation.scenario import Injection, Scenario, scenario
-from tests.simulation.store import SimDatabase, SimLeases
+from tests.simulation.small import SimLeases
+from tests.simulation.store import SimDatabase
 from tests.simulation.wiring import plugged
 from tests.simulation.world import live
 

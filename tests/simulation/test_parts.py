@@ -17,7 +17,8 @@ from shared.kafka.client import KafkaPublisher
 from tests.simulation import kafka
 from tests.simulation.broker import SimBroker
 from tests.simulation.scheduler import Process, SimLoop
-from tests.simulation.store import SimDatabase, SimJournalStore, markers
+from tests.simulation.small import markers
+from tests.simulation.store import SimDatabase, SimJournalStore
 from tests.simulation.wires import Log, Server, Wires
 from tests.simulation.wiring import plugged, settings_of, wired
 from tests.unit.bus_behaviour import BusBehaviour

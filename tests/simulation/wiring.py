@@ -22,7 +22,7 @@ from shared.runtime import Bus
 from shared.vault import Vault
 from shared.web.serve import FLUSH_SECONDS, LEAVE_SECONDS
 from tests.contract.roles import ENVIRONMENT, Service, service
-from tests.simulation import consumer, faust, kafka, store
+from tests.simulation import consumer, faust, kafka, small, store
 from tests.simulation.broker import SimBroker
 from tests.simulation.providers import SimMailServer, SimProcessor, SimRegister
 from tests.simulation.store import SimDatabase
@@ -164,22 +164,22 @@ def plugged() -> Iterator[None]:
         "shared.kafka.guard.AIOKafkaConsumer": consumer.SimConsumer,
         "shared.runtime.journals_in": store.journals_in,
         "shared.runtime.prepare_journals": store.prepare,
-        "shared.runtime.MongoLeases": store.SimLeases,
-        "shared.runtime.MongoCircuits": store.SimCircuits,
-        "shared.runtime.MongoMarkers": store.markers,
-        "shared.runtime.Figures": store.SimFigures,
-        "shared.runtime.MongoInstallation": store.SimInstallation,
+        "shared.runtime.MongoLeases": small.SimLeases,
+        "shared.runtime.MongoCircuits": small.SimCircuits,
+        "shared.runtime.MongoMarkers": small.markers,
+        "shared.runtime.Figures": small.SimFigures,
+        "shared.runtime.MongoInstallation": small.SimInstallation,
         "shared.runtime.serve_async": serve,
         "shared.work.POLL_SECONDS": 1.0,
-        "services.intake.compose.MongoFiles": store.SimFiles,
+        "services.intake.compose.MongoFiles": small.SimFiles,
         "services.intake.compose.create_app": _create_app,
         "services.intake.compose.prepare_delays": store.prepare,
         "services.intake.compose.load_catalogue": catalogue,
         "services.intake.work.render": _render,
-        "services.payments.books.MongoBooks": store.SimBooks,
+        "services.payments.books.MongoBooks": small.SimBooks,
         "services.payments.books.prepare_books": store.prepare,
-        "services.analytics.worker.MongoInstallation": store.SimInstallation,
-        "services.analytics.worker.MongoMarkers": store.markers,
+        "services.analytics.worker.MongoInstallation": small.SimInstallation,
+        "services.analytics.worker.MongoMarkers": small.markers,
         "services.analytics.worker.make_app": faust.make_app,
         "services.analytics.worker.consume": faust.consume,
         "services.analytics.worker.bind_to_running_loop": lambda _app: None,

@@ -11,8 +11,8 @@ from shared.journal import Task
 from shared.testing.broker import MemoryBroker
 from shared.testing.store import MemoryJournalStore
 from shared.work import Done, WorkLoop
+from tests.unit.relay_process import Process
 from tests.unit.sample_journal import CALL, QuickEnvironment, Tally, add, noted
-from tests.unit.test_relay import Process
 from tests.unit.work_office import Office, until
 
 

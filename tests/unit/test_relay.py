@@ -1,77 +1,28 @@
 """The relay: contiguous runs in order, stopping at the first failure, sweeping, agencies, second relays, refills."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import pytest
 from opentelemetry import trace
 
 from shared.contracts.envelope import Message, decode
 from shared.contracts.topics import IDENTITY_EVENTS, agency_topic
-from shared.journal import Journal
 from shared.journal.fold import chain
 from shared.journal.model import KEPT_EVENTS, NOTHING_PUBLISHED
 from shared.kafka.client import partition_of
-from shared.relay import REMEMBERED, SWEEP_AGE, Relay
-from shared.testing.broker import MemoryBroker
-from shared.testing.store import MemoryJournalStore
+from shared.relay import REMEMBERED
+from tests.unit.relay_process import Process, process_of
 from tests.unit.sample_journal import (
     AGENCIES,
     CONFIRMED,
     KEY,
     OPENED,
-    QuickEnvironment,
-    Tally,
     add,
     command,
-    journal_of,
     noted,
 )
 
-
-class Process:
-    """One process of a service: a journal and its relay, over a store and a broker that several may share."""
-
-    def __init__(self, store: MemoryJournalStore, broker: MemoryBroker, environment: QuickEnvironment) -> None:
-        self.store, self.broker, self.environment = store, broker, environment
-        self.journal: Journal[Tally] = journal_of(store, environment)
-        self.relay = Relay(self.journal, broker, environment)
-        self.journal.listen(self.relay)
-
-    def another(self) -> "Process":
-        """A second process beside this one."""
-        return Process(self.store, self.broker, self.environment)
-
-    async def save(self, subject: str = "d1", count: int = 1) -> None:
-        """Save so many events in one write."""
-        cause = command(self.environment.token())
-        await self.journal.record(subject, add(*(noted(n + 1) for n in range(count))), cause, creates=True)
-
-    async def relay_once(self) -> None:
-        """Publish what was offered."""
-        while self.relay._offered:
-            await self.relay._publish_offered()
-
-    async def sweep(self) -> int:
-        """Publish what is old enough for the sweeper."""
-        self.environment.advance(2 * SWEEP_AGE)
-        return await self.relay.sweep()
-
-    def published(self, subject: str = "d1", topic: str = IDENTITY_EVENTS) -> list[int]:
-        """The sequences of a subject on a topic, in order, repeats included."""
-        found = [dict(message.headers) for message in self.broker.topic(topic)]
-        return [int(notes["ce_sequence"]) for notes in found if notes["ce_subject"] == subject.encode()]
-
-    def watermark(self, subject: str = "d1") -> tuple[int, bool]:
-        """How far the store says it is published, and whether something is pending."""
-        document = self.store.documents[subject]
-        return document["published"], document["pending"]
-
-
-@pytest.fixture
-def process() -> Process:
-    """One process on an empty store and broker."""
-    return Process(MemoryJournalStore(), MemoryBroker(), QuickEnvironment())
+__all__ = ["process_of"]
 
 
 async def test_saved_events_are_published_at_once(process: Process) -> None:
@@ -243,54 +194,6 @@ async def test_a_share_that_fails_is_repeated(process: Process) -> None:
     assert process.watermark() == (3, False)
     assert list(dict.fromkeys(process.published())) == [1, 2, 3]
     assert process.published(topic=place[0]) == [1, 2]
-
-
-async def test_a_refill_is_complete_and_in_order(process: Process) -> None:
-    """After the broker came back empty the journals fill it again, the same events with the same ids and shares."""
-    await process.journal.record("d1", add(OPENED, CONFIRMED), command("k"), creates=True)
-    await process.save(count=2)
-    await process.relay_once()
-    before = process.broker.topic(IDENTITY_EVENTS), process.broker.topic(agency_topic(AGENCIES[0]))
-    process.broker.empty()
-    assert await process.store.republish(1) == 1
-    restarted = process.another()
-    await restarted.sweep()
-    assert (process.broker.topic(IDENTITY_EVENTS), process.broker.topic(agency_topic(AGENCIES[0]))) == before
-    assert process.watermark() == (4, False)
-
-
-async def test_a_writer_of_before_a_refill_is_not_believed(process: Process) -> None:
-    """An event saved on top of what counted as published before the refill comes after all older ones."""
-    await process.save(count=3)
-    await process.relay_once()
-    await process.save()
-    process.broker.empty()
-    await process.store.republish(1)
-    await process.relay_once()
-    assert process.published() == [1, 2, 3, 4]
-    assert process.watermark() == (4, False)
-
-
-async def test_what_the_old_broker_took_is_not_on_the_new_one(
-    process: Process, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A relay that slept between the acknowledgement and the watermark raises nothing when it wakes after a refill."""
-    genuine = process.broker.publish
-
-    async def publish(messages: Sequence[Message]) -> list[bool]:
-        acknowledged = await genuine(messages)
-        process.broker.empty()
-        await process.store.republish(1)
-        return acknowledged
-
-    await process.save(count=2)
-    monkeypatch.setattr(process.broker, "publish", publish)
-    await process.relay_once()
-    assert process.watermark() == (0, True)
-    monkeypatch.undo()
-    await process.sweep()
-    assert process.published() == [1, 2]
-    assert process.watermark() == (2, False)
 
 
 async def test_long_journals_are_sealed_while_publishing(process: Process) -> None:
