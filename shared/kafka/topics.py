@@ -54,10 +54,14 @@ class KafkaTopics:
 
     async def read(self, spans: Mapping[Place, Span]) -> AsyncIterator[Message]:
         """Yield the records of these spans, each partition in its order."""
+        parts = [TopicPartition(*place) for place, span in spans.items() if span.start < span.end]
+        if not parts:
+            # aiokafka ends with a cancellation of the caller when a consumer is stopped that was assigned nothing.
+            return
         consumer = self._consumer()
         try:
             await consumer.start()
-            async for record in _records(consumer, spans):
+            async for record in _records(consumer, parts, spans):
                 yield message_of(record)
         except (KafkaError, OSError) as error:
             raise BrokerUnavailable(type(error).__name__) from error
@@ -75,8 +79,9 @@ class KafkaTopics:
         return AIOKafkaConsumer(**connection(self._settings), isolation_level="read_committed")
 
 
-async def _records(consumer: AIOKafkaConsumer, spans: Mapping[Place, Span]) -> AsyncIterator[Any]:
-    parts = [TopicPartition(*place) for place, span in spans.items() if span.start < span.end]
+async def _records(
+    consumer: AIOKafkaConsumer, parts: Sequence[TopicPartition], spans: Mapping[Place, Span]
+) -> AsyncIterator[Any]:
     consumer.assign(parts)
     for part in parts:
         consumer.seek(part, spans[part.topic, part.partition].start)
