@@ -35,6 +35,7 @@ class SimTable(dict[bytes, bytes]):
 
     settled = DossierTable.settled
     _settled = DossierTable._settled
+    give_up = DossierTable.give_up
     apply_changelog_batch = DossierTable.apply_changelog_batch
     keep_only = DossierTable.keep_only
 

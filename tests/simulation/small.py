@@ -2,11 +2,12 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.environment import Environment, timestamp
 from shared.journal.model import Filling
+from shared.parity import Drift
 from shared.store.figures import Figures
 from tests.simulation.scheduler import at_once
 from tests.simulation.store import SimDatabase
@@ -135,6 +136,18 @@ class SimFigures(Figures):
     async def ask(self, collection: str, pipeline: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Find nothing."""
         return []
+
+
+class Agreement:
+    """Stand for `Parity`: the books are compared by the invariants, once everything is at rest."""
+
+    async def find(self, since: datetime | None) -> list[Drift]:
+        """Find nothing."""
+        return []
+
+    async def repair(self, drifts: Sequence[Drift], since: datetime | None) -> int:
+        """Repair nothing."""
+        return 0
 
 
 class SimBooks:

@@ -167,6 +167,7 @@ def plugged() -> Iterator[None]:
         "shared.runtime.MongoLeases": small.SimLeases,
         "shared.runtime.MongoCircuits": small.SimCircuits,
         "shared.runtime.MongoMarkers": small.markers,
+        "shared.runtime.parity_of": lambda *_: small.Agreement(),
         "shared.runtime.Figures": small.SimFigures,
         "shared.runtime.MongoInstallation": small.SimInstallation,
         "shared.runtime.serve_async": serve,
