@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import faust
 from faust.stores import memory
 from faust.streams import current_event
-from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
 from faust.types import TP
 
 from services.analytics.domain import dump, load, merge
@@ -23,6 +23,7 @@ from shared.contracts.envelope import Message
 from shared.contracts.topics import EVENT_TOPICS, Topic
 from shared.kafka.client import partition_of
 from shared.kafka.connection import tls
+from shared.kafka.fence import keep_to
 from shared.settings import CommonSettings
 
 log = logging.getLogger(__name__)
@@ -86,12 +87,33 @@ class DossierTable(faust.Table[bytes, bytes]):
             self.refused.set_exception(RuntimeError(reason))
 
 
+class FencedConsumerThread(AIOKafkaConsumerThread):
+    """Where Faust makes its consumer."""
+
+    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
+        consumer = super()._create_consumer(loop)
+        keep_to(consumer._client, cast("CountingApp", self.app).cluster)  # noqa: SLF001 - see shared.kafka.fence
+        return consumer
+
+
+class FencedProducer(Producer):
+    """Writes to the changelog of this cluster only."""
+
+    def _new_producer(self, transactional_id: str | None = None) -> Any:
+        producer = super()._new_producer(transactional_id)
+        keep_to(producer.client, cast("CountingApp", self.app).cluster)
+        return producer
+
+
 class RewindingConsumer(Consumer):
     """Reads sources again from `overlap` events before the committed offset; commits what the changelog has."""
 
     logger = _faust_log
     app: "CountingApp"
     _standing = False
+
+    def _new_consumer_thread(self) -> FencedConsumerThread:
+        return FencedConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Stop publishing totals before the partitions go."""
@@ -134,18 +156,21 @@ class RewindingConsumer(Consumer):
 
 
 class RewindingTransport(Transport):
-    """Faust's Kafka transport with our consumer."""
+    """Faust's Kafka transport with our consumer and producer."""
 
     Consumer = RewindingConsumer
+    Producer = FencedProducer
 
 
 class CountingApp(faust.App):
     """A Faust application that counts events into `running` through `handle`.
 
+    `cluster`: the only one to read and write: the records in memory say nothing of the topics of another.
     `tells_ends`: the broker tells the ends of topics; the embedded one tells the start of the last batch instead.
     """
 
     logger = _faust_log
+    cluster: str
     overlap: int
     tells_ends: bool
     running: Running
@@ -189,7 +214,7 @@ def _credentials(settings: CommonSettings) -> faust.SASLCredentials | faust.SSLC
 Handle = Callable[[Message], Awaitable[None]]
 
 
-def make_app(settings: CommonSettings, running: Running, overlap: int, datadir: str) -> CountingApp:
+def make_app(settings: CommonSettings, running: Running, overlap: int, datadir: str, cluster: str) -> CountingApp:
     """Return the application with its table, without an agent yet. `datadir` may be empty at every start."""
     app = CountingApp(
         GROUP,
@@ -208,7 +233,7 @@ def make_app(settings: CommonSettings, running: Running, overlap: int, datadir: 
         table_standby_replicas=0,
         Table=DossierTable,
     )
-    app.overlap = overlap
+    app.cluster, app.overlap = cluster, overlap
     app.tells_ends = settings.kafka_idempotence  # false for the embedded broker alone
     app.running = running
     table = app.Table(TABLE, key_type=bytes, value_type=bytes, partitions=settings.kafka_partitions)

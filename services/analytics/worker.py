@@ -65,6 +65,7 @@ class Counting:
     datadir: str
     stuck: bool = False
     _app: CountingApp | None = None
+    _cluster: str = ""
     _prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -91,6 +92,7 @@ class Counting:
         topics = [*EVENT_TOPICS, KPI_TOPIC, CHANGELOG, Topic(dead_letter_topic(GROUP), GROUP, (), ())]
         installation = MongoInstallation(self.bus.database)
         cluster = await patiently(lambda: guard.prepare(settings, topics, KPIS, (), installation), self.bus.environment)
+        self._cluster = cluster
         self._prepared.set()
         await guard.watch(settings, cluster, KPIS, self.bus.environment)
 
@@ -102,11 +104,12 @@ class Counting:
         return when_prepared
 
     async def _connect(self) -> None:
-        await self.bus.publisher.connect()
+        await self.bus.publisher.connect(self._cluster)
 
     async def _count(self) -> None:
         """Run Faust until it stops by itself, which is a failure, or this task is cancelled."""
-        app = make_app(self.bus.settings, self.running, self.bus.settings.kpi_overlap, self.datadir)
+        settings = self.bus.settings
+        app = make_app(settings, self.running, settings.kpi_overlap, self.datadir, self._cluster)
         refused = app.table.refused = asyncio.get_running_loop().create_future()
         dispatcher = self._dispatcher(app)
         app.table.on_recover(dispatcher.load_markers)

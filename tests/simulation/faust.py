@@ -19,7 +19,7 @@ from shared.contracts.envelope import Message
 from shared.kafka.client import partition_of
 from shared.settings import CommonSettings
 from tests.simulation.consumer import SimConsumer
-from tests.simulation.kafka import SimProducer
+from tests.simulation.kafka import SimProducer, keep_to
 
 COMMIT_SECONDS: Final = 1.0
 _PARTITION: ContextVar[int] = ContextVar("partition")
@@ -114,8 +114,8 @@ class SimApp:
         self.tables = SimpleNamespace(actives_ready=True)
         self.handle: Callable[[Message], Awaitable[None]] | None = None
         self._partitions = settings.kafka_partitions
-        self._producer = SimProducer()
-        self.table = SimTable(self._producer, self._partitions)
+        self.producer = SimProducer()
+        self.table = SimTable(self.producer, self._partitions)
         self.consumer = SourceConsumer(group_id=GROUP)
         self.consumer.app = self
         self.consumer.subscribe(SOURCES)
@@ -222,9 +222,12 @@ class SimApp:
         self.running.start_from(offsets, generation)
 
 
-def make_app(settings: CommonSettings, running: Running, overlap: int, _datadir: str) -> SimApp:
+def make_app(settings: CommonSettings, running: Running, overlap: int, _datadir: str, cluster: str) -> SimApp:
     """Stand for `services.analytics.stream.make_app`."""
-    return SimApp(settings, running, overlap)
+    app = SimApp(settings, running, overlap)
+    for client in (app.consumer, app.producer):
+        keep_to(client, cluster)
+    return app
 
 
 def consume(app: SimApp, handle: Callable[[Message], Awaitable[None]]) -> None:

@@ -30,7 +30,7 @@ def _app(folder: Path, assigned: set[TP]) -> CountingApp:
     settings = CommonSettings.model_validate(
         {"mongodb_uri": "mongodb://x/y", "journal_key": KEY, "hash_key": KEY, "oidc_issuer": "https://login.example"}
     )
-    app = make_app(settings, Running(6, "worker", FakeEnvironment()), 10, str(folder))
+    app = make_app(settings, Running(6, "worker", FakeEnvironment()), 10, str(folder), "cluster")
     stand_in: Any = _Consumer(assigned)
     app.consumer = stand_in
     return app
