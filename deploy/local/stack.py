@@ -58,6 +58,7 @@ class Stack:
         self._processes: dict[str, ManagedProcess] = {}
         self._guard = threading.Lock()
         self._forming = threading.Lock()
+        self._formed = False
         self._lock = StackLock(self.root / "stack.lock")
         self.root.mkdir(parents=True, exist_ok=True)
         self._secrets = secrets_file.load(self.root / "secrets.json")
@@ -224,15 +225,21 @@ class Stack:
         self._lock.release()
 
     def _form_replica_set(self) -> None:
-        """Set the database up once all its members run: by whoever came last, and again at no harm."""
+        """Set the database up once all its members run; whoever comes later waits for a primary only.
+
+        A second look at once would find a member that has not heard of the administrator yet.
+        """
         with self._forming:
             if not set(self.mongo.names) <= set(self.names()):
                 return
             if not all(mongo.answers(self.mongo, member) for member in self.mongo.members):
                 return
-            mongo.initiate(self.mongo)
+            if not self._formed:
+                mongo.initiate(self.mongo)
             processes.wait_until(self._accepts_writes, 60, "MongoDB did not become primary")
-            mongo.create_users(self.mongo)
+            if not self._formed:
+                mongo.create_users(self.mongo)
+            self._formed = True
 
     def _accepts_writes(self) -> bool:
         if any(self.process(name).exit_code is not None for name in self.mongo.names):

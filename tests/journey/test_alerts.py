@@ -24,7 +24,7 @@ from deploy.local.prometheus import Plan, Prometheus, targets_of
 from deploy.local.stack import CHECKOUT, Stack
 from shared.contracts.envelope import attributes
 from tests.contract.runbooks import RULES, queries, rules, sections
-from tests.journey.hostile_records import RECORDS
+from tests.journey.hostile_records import Hostile, status_of
 from tests.journey.quickened import quickened
 
 FACTOR = 30
@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 120.0
 RECEIVERS = {"page": ("on-call",), "ticket": ("office-hours",)}
 SLIPS = {"account": "fee", "count": 1}
 RESIDENCE = {"purpose": "bank", "content": "simple"}
-POISON = next(one for one in RECORDS if one.name == "status at no time")
+POISON = Hostile("forged status", status_of(99, time="yesterday"), {"notifications": "ValueError"})
 
 pytestmark = pytest.mark.skipif(
     not (prometheus.installed() and alertmanager.installed()),

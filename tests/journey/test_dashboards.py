@@ -12,6 +12,7 @@ import pytest
 
 from deploy.grafana.generate import BOARDS
 from deploy.grafana.model import panels
+from deploy.local.errors import LocalError
 from deploy.local.health import is_ready
 from deploy.local.journeys import books
 from deploy.local.journeys.crowd import Crowd, mixed, residents
@@ -165,12 +166,17 @@ async def _settled(stack: Stack, prometheus: Prometheus, least: int = 0) -> dict
     """Wait until the database's figures and the KPIs, of at least so many submissions, say the same."""
     found: dict[str, Any] = {}
 
+    told: list[float | None] = []
+
     def same() -> bool:
         found.update(books.kpis(stack))
         live = found["dossiers"]["total"] - sum(found["dossiers"]["closed"].values())
         seen = [prometheus.query(query) for query in (OPEN, SUBMITTED)]
-        told = [one[0].value if one else None for one in seen]
+        told[:] = [one[0].value if one else None for one in seen]
         return found["dossiers"]["submitted"] >= least and told == [live, found["dossiers"]["submitted"]]
 
-    await asyncio.to_thread(wait_until, same, 60, "boards and KPIs did not agree")
+    try:
+        await asyncio.to_thread(wait_until, same, 60, "boards and KPIs did not agree")
+    except LocalError as error:
+        raise AssertionError((told, found["dossiers"])) from error
     return found

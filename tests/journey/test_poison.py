@@ -93,7 +93,8 @@ class Rounds:
 
 @pytest.fixture
 async def older_worker(stack: Stack, tmp_path: Path) -> AsyncIterator[Path]:
-    """The portal offers a service that intake's worker does not know yet; afterwards both are as before."""
+    """The portal offers a service that intake's worker does not know yet; afterwards both know it."""
+    await _treat_what_others_left(stack)
     ahead = tmp_path / "catalogue"
     shutil.copytree(CATALOGUE, ahead)
     text = (Path(catalogue.__file__).parent / f"{OLD}.yaml").read_text(encoding="utf-8")
@@ -102,8 +103,15 @@ async def older_worker(stack: Stack, tmp_path: Path) -> AsyncIterator[Path]:
     try:
         yield ahead
     finally:
-        # The worker keeps knowing the new service, whose dossiers other tests' events may still concern.
-        await _start_anew(stack, "intake-api", {})
+        await _start_anew(stack, "intake-worker", {"CATALOGUE": str(ahead)})
+
+
+async def _treat_what_others_left(stack: Stack) -> None:
+    """Hold no dossier any more that earlier tests in this town had set aside."""
+    async with connect(stack.mongo_uri("intake")) as database:
+        markers = MongoMarkers(database)
+        for key in await markers.keys("intake"):
+            await markers.clear("intake", key)
 
 
 async def _start_anew(stack: Stack, role: str, environment: dict[str, str]) -> None:

@@ -48,6 +48,7 @@ class Side(asyncio.Protocol):
         self.link = link
         self.peer = peer
         self.transport: asyncio.Transport | None = None
+        self._early: list[bytes] = []
         self._late: deque[tuple[float, bytes]] = deque()
         self._connecting: asyncio.Task[None] | None = None
 
@@ -78,9 +79,15 @@ class Side(asyncio.Protocol):
             peer.hold()
         else:
             self.transport.resume_reading()
+            for data in self._early:
+                self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
         """Pass on, at once or late but in order."""
+        if self.peer is None:
+            # Before Python 3.11.4 a connection that is paused while it is made reads all the same.
+            self._early.append(data)
+            return
         if self.link.mode != "delay" and not self._late:
             self._pass_on(data)
             return
