@@ -81,8 +81,7 @@ def _bare(topic: str) -> Hostile:
     return _unreadable(f"no headers on {topic}", "attributes missing", Message(topic, b"ghost", b"{}", []))
 
 
-def status_of(number: int, **changed: str) -> Message:
-    """Return a forged change of status, about a dossier that nobody opened."""
+def _status(number: int, **changed: str) -> Message:
     status = DossierStatusChanged(
         code="received", waiting_for="authority", service="payment-slips", language="de", contact=SEALED
     )
@@ -95,7 +94,7 @@ def _many_headers() -> Message:
 
 
 _CHECK: Final = IdentityCheckRequested(step="identity", register_name="residents", person=SEALED)
-_DECIDED: Final = DossierDecided(step="decision", outcome="granted", automatic=True, authority="x")
+DECIDED: Final = DossierDecided(step="decision", outcome="granted", automatic=True, authority="x")
 _UNKNOWN: Final = [("ce_specversion", b"1.0"), ("ce_type", b"org.dossierbus.dossier.teleported.v1")]
 _MISSING: Final = "no dossier"
 
@@ -121,7 +120,7 @@ RECORDS: Final = (
     _attributed("id with a dollar", "forbidden", id="a.$b:1"),
     _attributed("no subject", "attributes missing", subject=""),
     _attributed("key of another dossier", "key", partitionkey="somebody-else"),
-    _unreadable("no key", "key", replace(status_of(3), key=None)),
+    _unreadable("no key", "key", replace(_status(3), key=None)),
     _unreadable("many headers", "attributes missing", _many_headers()),
     Hostile("unknown type", Message(INTAKE_EVENTS, b"ghost", b"\xff", list(_UNKNOWN))),
     Hostile("identity of nobody", told(IDENTITY_EVENTS, IdentityConfirmed(step="identity", register_name="x",
@@ -131,9 +130,9 @@ RECORDS: Final = (
             method="card"), 12), {"intake": _MISSING}),
     Hostile("message to nobody", told(NOTIFICATIONS_EVENTS, MessageSent(channel="email", attempts=1), 13),
             {"intake": _MISSING}),
-    Hostile("status at no time", status_of(14, time="yesterday"), {"notifications": "ValueError"}),
-    Hostile("astray", told(INTAKE_EVENTS, _DECIDED, 15), {"analytics": "partition"}, astray=True),
-    Hostile("decided at no time", told(INTAKE_EVENTS, _DECIDED, 17, time="yesterday"), {"analytics": "ValueError"}),
+    Hostile("status at no time", _status(14, time="yesterday"), {"notifications": "ValueError"}),
+    Hostile("astray", told(INTAKE_EVENTS, DECIDED, 15), {"analytics": "partition"}, astray=True),
+    Hostile("decided at no time", told(INTAKE_EVENTS, DECIDED, 17, time="yesterday"), {"analytics": "ValueError"}),
     Hostile("check of nobody", told(INTAKE_EVENTS, _CHECK, 16)),
 )  # fmt: skip
 

@@ -23,8 +23,9 @@ from deploy.local.journeys.town import Citizen, Town
 from deploy.local.prometheus import Plan, Prometheus, targets_of
 from deploy.local.stack import CHECKOUT, Stack
 from shared.contracts.envelope import attributes
+from shared.contracts.topics import INTAKE_EVENTS
 from tests.contract.runbooks import RULES, queries, rules, sections
-from tests.journey.hostile_records import Hostile, status_of
+from tests.journey.hostile_records import DECIDED, Hostile, told
 from tests.journey.quickened import quickened
 
 FACTOR = 30
@@ -33,7 +34,8 @@ PATIENCE_SECONDS = 120.0
 RECEIVERS = {"page": ("on-call",), "ticket": ("office-hours",)}
 SLIPS = {"account": "fee", "count": 1}
 RESIDENCE = {"purpose": "bank", "content": "simple"}
-POISON = Hostile("forged status", status_of(99, time="yesterday"), {"notifications": "ValueError"})
+# Counted by no KPI, whatever becomes of it.
+POISON = Hostile("forged decision", told(INTAKE_EVENTS, DECIDED, 99, time="yesterday"), {"analytics": "ValueError"})
 
 pytestmark = pytest.mark.skipif(
     not (prometheus.installed() and alertmanager.installed()),
@@ -135,9 +137,9 @@ async def _submitted(town: Town, place: int, count: int = 1) -> Citizen:
 def _discard(stack: Stack) -> None:
     """Do what the runbook says of a record that nobody can ever handle."""
     poison = attributes(POISON.message.headers)
-    told = ["--key", poison["partitionkey"], "--event", poison["id"], "--reason", "forged"]
-    command = [sys.executable, "-m", "services.cli", "dlq", "discard", "--group", "notifications", *told]
-    subprocess.run(command, env=stack.env_for("notifications-worker"), cwd=CHECKOUT, check=True)
+    which = ["--key", poison["partitionkey"], "--event", poison["id"], "--reason", "forged"]
+    command = [sys.executable, "-m", "services.cli", "dlq", "discard", "--group", "analytics", *which]
+    subprocess.run(command, env=stack.env_for("analytics-worker"), cwd=CHECKOUT, check=True)
 
 
 async def mails_are_refused(stack: Stack, town: Town, watch: Watch) -> None:
