@@ -100,6 +100,10 @@ class Counter:
         """Return the version of the municipal service that a dossier was opened with."""
         return self.catalogue[dossier.service, dossier.service_version]
 
+    def knows(self, dossier: Dossier) -> bool:
+        """Return whether the catalogue still has that version; a list shows the other dossiers without it."""
+        return (dossier.service, dossier.service_version) in self.catalogue
+
     def offered(self) -> dict[str, MunicipalService]:
         """Return the newest version of each municipal service."""
         return newest(self.catalogue)
