@@ -146,6 +146,11 @@ def serves(settings: MongoSettings, member: Member) -> bool:
     return bool(hello.get("isWritablePrimary") or hello.get("secondary"))
 
 
+def is_set(settings: MongoSettings) -> bool:
+    """Whether the members know that they are a replica set; emptied ones do not."""
+    return any("setName" in (_hello(settings, member) or {}) for member in settings.members)
+
+
 def primary(settings: MongoSettings) -> Member | None:
     """The member that accepts writes."""
     told = (member for member in settings.members if (_hello(settings, member) or {}).get("isWritablePrimary"))

@@ -234,10 +234,11 @@ class Stack:
                 return
             if not all(mongo.answers(self.mongo, member) for member in self.mongo.members):
                 return
-            if not self._formed:
+            to_form = not (self._formed and mongo.is_set(self.mongo))
+            if to_form:
                 mongo.initiate(self.mongo)
             processes.wait_until(self._accepts_writes, 60, "MongoDB did not become primary")
-            if not self._formed:
+            if to_form:
                 mongo.create_users(self.mongo)
             self._formed = True
 
