@@ -160,6 +160,41 @@ async def test_manifests_name_what_they_hold(identity: Database, vault: Database
     assert _held(keys) == {"vault.keys": 3}
 
 
+def _keys(monkeypatch: pytest.MonkeyPatch, *wrapping: bytes) -> None:
+    """Give the command these keys of purpose `person`: the one to wrap under, and the other one."""
+    for name, key in zip(("VAULT_KEYS", "VAULT_OTHER_KEYS"), wrapping, strict=True):
+        monkeypatch.setenv(name, json.dumps({"person": base64.b64encode(key).decode()}))
+
+
+async def test_wrapping_keys_are_rotated_by_command(
+    vault: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Old values open with the new key alone, the erased stay erased, a second run changes nothing."""
+    store, environment, new = MongoKeyStore(vault), SystemEnvironment(), b"n" * 32
+    sealed = (await Vault(store, WRAPPING, environment).open("d0")).seal("person", "name", "Muster")
+    await store.delete("d1")
+    _keys(monkeypatch, new, WRAPPING["person"])
+    for changed in (2, 0):
+        assert await run("keys", "rotate") == 0
+        assert capsys.readouterr().out == f"{changed} keys of 3 owners wrapped anew, 0 owners' keys open with neither\n"
+    alone = Vault(store, {"person": new}, environment)
+    assert (await alone.open("d0")).unseal("name", sealed) == "Muster"
+    assert (await alone.open("d1")).unseal("name", sealed) is Erased
+
+
+async def test_a_rotation_goes_on_past_keys_that_nothing_opens(
+    vault: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The owner whose wrapping key is lost is named, all others are wrapped anew, and the exit code says so."""
+    store = MongoKeyStore(vault)
+    await Vault(store, {"person": b"l" * 32}, SystemEnvironment()).create("d1-lost", ["person"])
+    _keys(monkeypatch, b"n" * 32, WRAPPING["person"])
+    assert await run("keys", "rotate") == 1
+    said = capsys.readouterr()
+    assert said.out == "3 keys of 4 owners wrapped anew, 1 owners' keys open with neither\n"
+    assert "d1-lost" in said.err
+
+
 def _held(archive: Path) -> dict[str, int]:
     collections = json.loads((archive / "manifest.json").read_text())["collections"]
     return {f"{one['database']}.{one['collection']}": one["documents"] for one in collections}
