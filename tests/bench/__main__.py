@@ -29,9 +29,11 @@ def main(arguments: Sequence[str]) -> int:
     results: list[Result] = []
     with prepared(options.rounds) as ground:
         for name in options.names or [name for name in BENCHES if name != "growth"]:
-            results += BENCHES[name](ground)
-    found = {result.name: result.document() for result in results}
-    sys.stdout.write((json.dumps(found, indent=1) if options.json else table(results)) + "\n")
+            found = BENCHES[name](ground)
+            results += found
+            sys.stderr.write(table(found) + "\n")
+    documents = {result.name: result.document() for result in results}
+    sys.stdout.write((json.dumps(documents, indent=1) if options.json else table(results)) + "\n")
     return 0
 
 

@@ -52,11 +52,13 @@ async def template(journal: Journal[Dossier], documents: Collection) -> dict[str
 
 
 async def store(documents: Collection, sample: dict[str, Any], numbers: Sequence[int], *, pending: bool) -> None:
-    """Store copies of a document under the ids of these numbers; nothing waits for the disk."""
-    documents = documents.with_options(write_concern=WriteConcern(w=1))
+    """Store copies of a document under the ids of these numbers; only the last page waits for the disk."""
+    hasty = documents.with_options(write_concern=WriteConcern(w=1))
     for start in range(0, len(numbers), PAGE):
         page = [copy(sample, number, pending=pending) for number in numbers[start : start + PAGE]]
-        await documents.insert_many(page, ordered=False)
+        # A reader of what a majority has would miss the end otherwise.
+        last = start + PAGE >= len(numbers)
+        await (documents if last else hasty).insert_many(page, ordered=False)
 
 
 def copy(sample: dict[str, Any], number: int, *, pending: bool) -> dict[str, Any]:

@@ -31,6 +31,8 @@ class Member(Protocol):
     topics: Sequence[str]
     generation: int
     stopped: bool
+    positions: dict[Place, int]
+    idle: bool
 
     @property
     def fenced(self) -> bool:
@@ -154,6 +156,15 @@ class SimBroker:
         for place in offsets:
             self.end(place)
         group.offsets.update(offsets)
+
+    def was_set_back(self, name: str, place: Place) -> bool:
+        """Whether the group dealt with a whole partition and only its committed offset is behind.
+
+        Kafka stores what a member commits whoever reads the partition by then, so a commit asked for before a
+        rebalance and repeated after it sets the offset back. The partition's reader asks for more and knows nothing.
+        """
+        end = len(self.logs[place])
+        return any(member.idle and member.positions.get(place, 0) >= end for member in self.group(name).members)
 
     def watch(self, process: Process) -> None:
         """Evict a process's members if it is still silent when their session ends; later they join again."""

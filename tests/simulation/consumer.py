@@ -36,6 +36,7 @@ class SimConsumer(Client):
         self.generation = 0
         self.assignment_: set[Place] = set()
         self.positions: dict[Place, int] = {}
+        self.idle = False
         self._listener: Any = None
         self._woken: asyncio.Event | None = None
         self._taking: asyncio.Task[None] | None = None
@@ -108,13 +109,8 @@ class SimConsumer(Client):
         """Return some records of some partitions; nothing when none come in time."""
         del timeout_ms  # waiting longer is the same, only cheaper
         assert self._woken is not None
-        if not self._ready(parts):
-            self._woken.clear()
-            try:
-                async with asyncio.timeout(IDLE_SECONDS):
-                    await self._woken.wait()
-            except TimeoutError:
-                return {}
+        if not self._ready(parts) and not await self._wait():
+            return {}
         generation = self.generation
         try:
             fetched = await self.ask(lambda: self._read(parts, max_records or 500))
@@ -126,6 +122,18 @@ class SimConsumer(Client):
         for place, records in fetched.items():
             self.positions[place] = records[-1].offset + 1
         return {TopicPartition(*place): [_record(one) for one in records] for place, records in fetched.items()}
+
+    async def _wait(self) -> bool:
+        assert self._woken is not None
+        self._woken.clear()
+        self.idle = True
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                return await self._woken.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self.idle = False
 
     def _ready(self, parts: Sequence[TopicPartition]) -> list[Place]:
         wanted = {tuple(part) for part in parts}

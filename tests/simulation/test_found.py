@@ -11,7 +11,7 @@ from tests.simulation.scenario import Injection, Scenario, scenario
 from tests.simulation.small import SimLeases
 from tests.simulation.store import SimDatabase
 from tests.simulation.wiring import plugged
-from tests.simulation.world import live
+from tests.simulation.world import World, live
 
 ONE_EACH = dict.fromkeys(scenario(0).replicas, 1)
 CARDS = tuple(
@@ -74,3 +74,18 @@ def test_bug_is_gone(bug: Bug, known: int, injections: tuple[Injection, ...]) ->
         assert [seed for seed in (known, *WELL) if live(seed, chosen, plug=False).violations] == []
         bug(patch)
         assert any(live(seed, chosen, plug=False).violations for seed in (known, *BADLY))
+
+
+def test_groups_read_again_what_a_late_commit_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka stores a commit repeated after a rebalance though others have read on: nothing happens twice for it."""
+    rest = World._rest
+
+    async def set_back_and_rest(world: World) -> bool:
+        offsets = world.broker.group("intake").offsets
+        offsets.update(dict.fromkeys(offsets, 0))
+        return await rest(world)
+
+    monkeypatch.setattr(World, "_rest", set_back_and_rest)
+    found = live(3, Scenario(1, True, ONE_EACH, CARDS, (happens(40.0, "pause", "intake-worker-0"),)))
+    assert any("intake reads again what a late commit set back" in line for line in found.log)
+    assert found.violations == ()
