@@ -34,6 +34,9 @@ _oldest = age(
 )
 _groups = histogram("dossierbus_group_commit_size", "Writes that share one bulk write.", ["collection"], SIZES)
 _database = histogram("dossierbus_mongo_seconds", "Round trips of journals.", ["collection", "operation"], SECONDS)
+_not_queued = counter(
+    "dossierbus_mongo_refused_total", "Reads and writes not queued: too many wait.", ["collection", "operation"]
+)
 _drift = gauge("dossierbus_parity_drift", "Differences that the last comparison of the books found.", ["kind"])
 
 
@@ -119,6 +122,11 @@ def record_group_commit(collection: str, writes: int, seconds: float) -> None:
 def record_group_read(collection: str, seconds: float) -> None:
     """Note how long a grouped read took."""
     _database.labels(collection=collection, operation="read").observe(seconds)
+
+
+def record_not_queued(collection: str, operation: str) -> None:
+    """Count a read or write that was refused because too many wait for the database already."""
+    _not_queued.labels(collection=collection, operation=operation).inc()
 
 
 def record_parity(kind: str, drifts: int) -> None:

@@ -26,7 +26,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from shared.errors import StorageUnavailable
-from shared.meters import record_group_commit, record_group_read
+from shared.meters import record_group_commit, record_group_read, record_not_queued
 
 __all__ = ["ASCENDING", "GroupCommit", "GroupRead", "InsertOne", "ReturnDocument", "UpdateOne", "connect", "translated"]
 
@@ -39,6 +39,8 @@ DURABLE: Final = WriteConcern(w="majority", j=True)
 MAJORITY: Final = ReadConcern("majority")
 SELECTION_TIMEOUT_MS: Final = 2_000
 SOCKET_TIMEOUT_MS: Final = 5_000
+MOST_WAITING: Final = 4_000
+"""Twenty groups. All that a role does at once (requests, records in hand, work, watermarks) stays below 2,000."""
 _DUPLICATE: Final = 11000
 _VALIDATION: Final = 121
 # NotWritablePrimary, PrimarySteppedDown, interrupted…: the driver's own class for "ask again" is AutoReconnect,
@@ -105,18 +107,21 @@ class GroupCommit:
     """Grouped writes: what waits while `in_flight` bulk writes are under way shares the next one.
 
     Each caller gets its own answer after the group is journaled on a majority. No timer: an idle writer waits for
-    nobody.
+    nobody. Beyond `most` that wait nobody else is let in: they are told at once instead of being kept in memory.
     """
 
     collection: Collection
     in_flight: int = 2
     largest: int = 200
+    most: int = MOST_WAITING
     _waiting: list[tuple[Operation, "asyncio.Future[Written]"]] = field(default_factory=list)
     _running: set["asyncio.Task[None]"] = field(default_factory=set)
     _active: int = 0
 
     async def submit(self, operation: Operation) -> Written:
         """Write durably. "conflict": a duplicate key or a guard that matched nothing. Raises `StorageUnavailable`."""
+        if len(self._waiting) >= self.most:
+            raise _full(self.collection.name, "write")
         future: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
         self._waiting.append((operation, future))
         if self._active < self.in_flight:
@@ -182,12 +187,18 @@ class GroupRead:
     name: str = "unnamed"
     in_flight: int = 2
     largest: int = 200
+    most: int = MOST_WAITING
     _waiting: "list[tuple[str, str | None, asyncio.Future[Document | None]]]" = field(default_factory=list)
     _running: set["asyncio.Task[None]"] = field(default_factory=set)
     _active: int = 0
 
     async def get(self, key: str, detail: str | None = None) -> Document | None:
-        """Return the document with this id, or None. It may be shared: nobody changes it. Raises what `find` does."""
+        """Return the document with this id, or None. It may be shared: nobody changes it.
+
+        Raises what `find` does, and `StorageUnavailable` when too many wait.
+        """
+        if len(self._waiting) >= self.most:
+            raise _full(self.name, "read")
         future: asyncio.Future[Document | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, detail, future))
         if self._active < self.in_flight:
@@ -218,6 +229,11 @@ class GroupRead:
         for key, _, future in group:
             if not future.done():
                 future.set_result(found.get(key))
+
+
+def _full(collection: str, operation: str) -> StorageUnavailable:
+    record_not_queued(collection, operation)
+    return StorageUnavailable("too many wait already")
 
 
 def _answer(future: "asyncio.Future[Written]", code: int | None) -> None:

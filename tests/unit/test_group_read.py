@@ -1,7 +1,7 @@
-"""Grouped reads: who shares a find, what everybody gets, and that nobody sees less than was there on asking."""
+"""Grouped reads and writes: who shares one, what everybody gets, who is sent away, and that nobody sees too little."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -107,3 +107,35 @@ async def test_who_was_just_answered_can_write_again_at_once() -> None:
     async with asyncio.timeout(5):
         assert await writes.submit(InsertOne({"_id": 1})) == "written"
         assert await writes.submit(InsertOne({"_id": 2})) == "written"
+
+
+async def test_beyond_those_that_wait_nobody_is_let_in() -> None:
+    """While the database hangs, the fifth reader and the fifth writer are told at once, and the others are served."""
+    shelf = Shelf()
+
+    class Hanging:
+        name = "samples"
+
+        async def bulk_write(self, _operations: object, *, ordered: bool) -> None:
+            assert not ordered
+            await shelf.open.wait()
+
+    read = GroupRead(shelf.find, "samples", in_flight=1, largest=1, most=3)
+    writes = GroupCommit(cast("Any", Hanging()), in_flight=1, largest=1, most=3)
+
+    async def started(ask: Callable[[], Coroutine[Any, Any, object]]) -> "asyncio.Task[object]":
+        task = asyncio.create_task(ask())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return task
+
+    readers = [await started(lambda: read.get("a")) for _ in range(5)]
+    writers = [await started(lambda: writes.submit(InsertOne({"_id": 1}))) for _ in range(5)]
+    for late in (readers.pop(), writers.pop()):
+        assert isinstance(late.exception(), StorageUnavailable)
+    shelf.open.set()
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*readers) == [{"n": 1}] * 4
+        assert await asyncio.gather(*writers) == ["written"] * 4
+        assert await read.get("a") == {"n": 1}
+        assert await writes.submit(InsertOne({"_id": 1})) == "written"
