@@ -65,6 +65,11 @@ COMMANDS: dict[str, Command] = {
         "Kill, freeze, restart and cut off everything under load, on three Kafka nodes; count what is lost or twice.",
         "deploy.local.chaos.cli",
     ),
+    "soak": Command(
+        "soak [--minutes 20] [--rate auto|N] [--json]",
+        "Hold the highest steady rate of dossiers and tell what grows: memory, queues, journals, topics.",
+        "deploy.local.tools.soak",
+    ),
     "run": Command(
         "run [--as ROLE] <command …>",
         "Run a command inside the environment, with --as also with a role's settings.",

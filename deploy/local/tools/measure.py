@@ -74,7 +74,7 @@ def over(pids: Mapping[str, int], seconds: float) -> dict[str, Used]:
     seen: dict[str, list[float]] = {name: [] for name in pids}
     while time.monotonic() < started + seconds:
         for name, pid in pids.items():
-            seen[name].append(_resident(pid))
+            seen[name].append(resident(pid))
         time.sleep(min(1.0, seconds))
     passed = time.monotonic() - started
     used = {}
@@ -90,12 +90,22 @@ def disk(stack: Stack) -> Disk:
     with MongoClient[dict[str, Any]](stack.root_mongo_uri) as client:
         # What was written lately is on disk only after a checkpoint.
         client.admin.command("fsync")
-        stats = [client[name].command("dbStats") for name in DATABASES]
-        dossiers = client["intake"]["dossiers"].estimated_document_count()
+        return stored(client, stack.root)
+
+
+def stored(client: MongoClient[dict[str, Any]], root: Path) -> Disk:
+    """Return what the stack below `root` has stored, on disk as of the last checkpoint."""
+    stats = [client[name].command("dbStats") for name in DATABASES]
+    dossiers = client["intake"]["dossiers"].estimated_document_count()
     sums = {name: int(sum(one[name] for one in stats)) for name in ("dataSize", "storageSize", "indexSize")}
-    logs = (file for file in stack.root.glob("kafka/**/*.log") if ".events-" in file.parent.name)
+    logs = (file for file in root.glob("kafka/**/*.log") if ".events-" in file.parent.name)
     topics = sum(file.stat().st_size for file in logs)
     return Disk(dossiers, sums["dataSize"], sums["storageSize"], sums["indexSize"], topics)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process so far, 0 if it is gone."""
+    return _ticks(pid) / _TICKS
 
 
 def _ticks(pid: int) -> int:
@@ -107,7 +117,8 @@ def _ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Return the resident memory of a process in bytes, 0 if it is gone."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
     except OSError:

@@ -1,0 +1,1 @@
+"""`./dev soak`: the highest steady rate of real journeys, held for long, and what grows meanwhile."""

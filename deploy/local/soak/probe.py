@@ -1,0 +1,104 @@
+"""One look at a running stack: memory and CPU from /proc, waiting from the roles' metrics, bytes from the stores."""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from pymongo import MongoClient
+
+from deploy.local.errors import LocalError
+from deploy.local.journeys.books import COLLECTIONS
+from deploy.local.stack import Stack
+from deploy.local.tools.measure import cpu_seconds, resident, stored
+
+LAG: Final = "dossierbus_consumer_lag_seconds"
+DUE: Final = "dossierbus_work_oldest_due_seconds"
+BACKLOG: Final = "dossierbus_relay_backlog"
+SILENT_SECONDS: Final = 5.0
+CITIZENS: Final = "citizens"
+"""The name of this process: it plays the citizens and measures."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen; units and names as in `Sample`."""
+
+    rss: Mapping[str, int]
+    cpu: Mapping[str, float]
+    lag: float
+    due: float
+    backlog: int
+    silent: int
+    journals: int
+    data: int
+    topics: int
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Looks at a stack by way of these connections."""
+
+    stack: Stack
+    http: httpx.AsyncClient
+    mongo: MongoClient[dict[str, Any]]
+
+    async def look(self) -> Look:
+        """Return what is to be seen now. Raises LocalError when a process has ended."""
+        pids = _pids(self.stack)
+        waiting, stores = await asyncio.gather(self._waiting(), asyncio.to_thread(self._stores))
+        rss = {name: resident(pid) for name, pid in pids.items()}
+        cpu = {name: cpu_seconds(pid) for name, pid in pids.items()}
+        return Look(rss, cpu, *waiting, *stores)
+
+    async def _waiting(self) -> tuple[float, float, int, int]:
+        workers = [name for name in self.stack.roles if not name.endswith("-api")]
+        pages = await asyncio.gather(*(self._metrics(name) for name in workers))
+        return (*summed([page for page in pages if page]), pages.count(None))
+
+    async def _metrics(self, role: str) -> str | None:
+        try:
+            return (await self.http.get(f"{self.stack.url(role)}/metrics", timeout=SILENT_SECONDS)).text
+        except httpx.TransportError:
+            return None
+
+    def _stores(self) -> tuple[int, int, int]:
+        sizes = [
+            self.mongo[service].command("collStats", name)["size"]
+            for service, names in COLLECTIONS.items()
+            for name in names
+        ]
+        disk = stored(self.mongo, self.stack.root)
+        return int(sum(sizes)), disk.mongo_data, disk.topics
+
+
+def summed(pages: Sequence[str]) -> tuple[float, float, int]:
+    """Return from pages of metrics the oldest event and the oldest due work in seconds, and the unpublished aggregates.
+
+    Every role of a service tells the same backlog, so of each kind the largest counts.
+    """
+    lag, due, backlog = 0.0, 0.0, dict[str, float]()
+    for page in pages:
+        # Only ours: parsing all of a page takes a hundred times longer.
+        wanted = "\n".join(line for line in page.splitlines() if line.startswith((LAG, DUE, BACKLOG)))
+        for family in text_string_to_metric_families(wanted + "\n"):
+            for sample in family.samples:
+                if sample.name == LAG:
+                    lag = max(lag, sample.value)
+                elif sample.name == DUE:
+                    due = max(due, sample.value)
+                elif sample.name == BACKLOG:
+                    kind = sample.labels["kind"]
+                    backlog[kind] = max(backlog.get(kind, 0.0), sample.value)
+    return lag, due, int(sum(backlog.values()))
+
+
+def _pids(stack: Stack) -> dict[str, int]:
+    found = {name: stack.process(name).pid for name in stack.names()}
+    gone = [name for name, pid in found.items() if pid is None]
+    if gone:
+        raise LocalError(f"{', '.join(gone)} ended by itself: see {stack.root / 'log'}.")
+    return {CITIZENS: os.getpid(), **{name: pid for name, pid in found.items() if pid is not None}}
