@@ -21,7 +21,7 @@ from services.intake.parity import followers as intake_followers
 from services.notifications.domain import MESSAGE
 from services.notifications.parity import FOLLOWERS as NOTIFICATIONS
 from services.operations import dlq
-from services.operations.command import Command, moment
+from services.operations.command import Command, connected, misplaced, moment
 from services.operations.parity import compare
 from services.payments.books import COLLECTION as PAYMENTS
 from services.payments.domain import payment_aggregate
@@ -61,7 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "alone" in options:
             return asyncio.run(backup.run(options))
         command: Command = options.command
-        return asyncio.run(_with_database(command, options, load(CommonSettings)))
+        settings = load(CommonSettings)
+        if (wrong := misplaced(options, settings)) is not None:
+            print(wrong, file=sys.stderr)
+            return 2
+        return asyncio.run(_with_database(command, options, settings))
     except Transient as error:
         print(f"Not possible now: {type(error).__name__} ({error}).", file=sys.stderr)
         return 1
@@ -109,7 +113,7 @@ async def parity(options: argparse.Namespace, settings: CommonSettings, database
     journals = {name: _journal(database, name, aggregate, settings) for name, aggregate in JOURNALS[service].items()}
     async with httpx.AsyncClient() as http:
         try:
-            await publisher.connect()
+            await connected(publisher)
             followers = FOLLOWERS.get(service) or intake_followers(journals["dossiers"])
             comparisons: list[Comparison] = [parity_of(settings, database, publisher, environment, journals, followers)]
             if service == "payments":

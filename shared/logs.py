@@ -30,7 +30,11 @@ FIELDS: Final = frozenset(
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 # These libraries log addresses and states of infrastructure, which operators need; all others show the template only.
 _INFRASTRUCTURE: Final = ("aiokafka", "uvicorn", "faust", "mode", "pymongo.topology")
-_QUIET: Final = ("httpx", "httpcore", "aiokafka", "pymongo", "asyncio", "urllib3", "stripe", "faust", "mode")
+_QUIET: Final = (
+    "httpx", "httpcore", "aiokafka", "pymongo", "asyncio", "urllib3", "stripe", "faust", "mode", "fontTools",
+)  # fmt: skip
+_REPETITIVE: Final = "aiokafka"
+_AGAIN_SECONDS: Final = 10.0
 _MAX_TEXT: Final = 200
 
 
@@ -60,10 +64,32 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
 
 
+class Sparing(logging.Filter):
+    """Lets each sentence of Kafka's client through once in ten seconds.
+
+    While no broker answers it repeats itself eighty times a second, and kept logs would soon hold nothing else.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is shown."""
+        if not record.name.startswith(_REPETITIVE):
+            return True
+        sentence = (record.name, str(record.msg))
+        shown = record.created - self._last.get(sentence, float("-inf")) >= _AGAIN_SECONDS
+        if shown:
+            self._last[sentence] = record.created
+        return shown
+
+
 def configure_logs(role: str, level: str) -> None:
     """Send all logs of the process to standard output as JSON; noisy libraries from WARNING on."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(role))
+    handler.addFilter(Sparing())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

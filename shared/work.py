@@ -20,6 +20,7 @@ from shared.environment import Environment, timestamp
 from shared.errors import StorageUnavailable, Transient
 from shared.journal.journal import Journal, nothing
 from shared.journal.model import Cause, Decide, Document, S, Task, Watermark, Work
+from shared.logs import error_types
 from shared.meters import record_attempt, record_work
 from shared.telemetry import span_from
 
@@ -232,7 +233,7 @@ class WorkLoop(Generic[S]):
         await self._record(task, result, performer)
 
     async def _failed(self, task: Task[S], performer: Performer[S], circuit: Circuit | None, error: Exception) -> None:
-        log.warning("work_again", extra={"work_id": task.id, "kind": task.kind, "reason": type(error).__name__})
+        log.warning("work_again", extra={"work_id": task.id, "kind": task.kind, "reason": error_types(error)})
         if circuit is not None and not isinstance(error, StorageUnavailable):
             circuit.failed(self.environment.now())
         record_work(task.kind, "again")

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from services.operations.command import Command, moment, name_of_operator
+from services.operations.command import Command, connected, moment, name_of_operator
 from shared.contracts.topics import GROUPS
 from shared.dead_letters import DeadLetters, Held, Letter, NotHeld, Selection
 from shared.environment import SystemEnvironment
@@ -43,7 +43,7 @@ async def show(options: argparse.Namespace, settings: CommonSettings, database: 
 
 async def redrive(options: argparse.Namespace, settings: CommonSettings, database: Database) -> int:
     """Let a group handle held letters again, in order, of the selected dossiers or of all."""
-    async with _opened(settings, database, connected=not options.dry_run) as letters:
+    async with _opened(settings, database, connects=not options.dry_run) as letters:
         if options.origin:
             await letters.redrive_unreadable(options.group, options.origin, name_of_operator(options))
             print(f"{options.origin}: sent again")
@@ -57,7 +57,7 @@ async def redrive(options: argparse.Namespace, settings: CommonSettings, databas
 async def discard(options: argparse.Namespace, settings: CommonSettings, database: Database) -> int:
     """Drop one held event for good, with a reason; those behind it go on."""
     who = name_of_operator(options)
-    async with _opened(settings, database, connected=True) as letters:
+    async with _opened(settings, database, connects=True) as letters:
         if options.origin:
             await letters.discard_unreadable(options.group, options.origin, options.reason, who)
             print(f"{options.origin}: listed no more")
@@ -148,12 +148,12 @@ def _ended(group: str, done: list[Redriven]) -> int:
 
 @asynccontextmanager
 async def _opened(
-    settings: CommonSettings, database: Database, *, connected: bool = False
+    settings: CommonSettings, database: Database, *, connects: bool = False
 ) -> AsyncIterator[DeadLetters]:
     publisher = KafkaPublisher(settings)
     try:
-        if connected:
-            await publisher.connect()
+        if connects:
+            await connected(publisher)
         yield dead_letters_of(settings, database, publisher, SystemEnvironment())
     finally:
         await publisher.close()

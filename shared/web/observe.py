@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from re import Pattern
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.metrics import counter, histogram
@@ -51,6 +53,8 @@ class Observe:
         self._service = service
         self._headers = {**_SECURITY, **(_STRICT_TRANSPORT if strict_transport else {})}
         self._templates: dict[Any, str] = {}
+        self._patterns: Sequence[tuple[Pattern[str], str]] = ()
+        self._known = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request and note how it went."""
@@ -91,12 +95,19 @@ class Observe:
         log.info("request", extra=fields)
 
     def _template(self, scope: Scope) -> str:
+        """The route's template; of a request that was sent away before it was routed, the one that it asked for."""
         endpoint = scope.get("endpoint")
         if endpoint is None:
-            return "unmatched"
+            return next((template for pattern, template in self._asked() if pattern.match(scope["path"])), "unmatched")
         if endpoint not in self._templates:
             self._templates = dict(_templates(self._owner))
         return self._templates.get(endpoint, "unmatched")
+
+    def _asked(self) -> Sequence[tuple[Pattern[str], str]]:
+        if len(self._owner.routes) != self._known:
+            self._known = len(self._owner.routes)
+            self._patterns = [(compile_path(template)[0], template) for _, template in _templates(self._owner)]
+        return self._patterns
 
 
 class _Exchange:

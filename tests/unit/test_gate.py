@@ -8,6 +8,7 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from shared.auth import public
+from shared.testing.telemetry import recorded_logs
 from shared.testing.web import settings
 from shared.web.app import create_app
 from shared.web.body import MAX_BODY_BYTES
@@ -43,6 +44,19 @@ class Busy:
         while self.inside - before + sum(task.done() for task in tasks) < number:  # noqa: ASYNC110 - steps of others
             await asyncio.sleep(0)
         return tasks
+
+
+async def test_who_is_sent_away_is_counted_at_the_route_that_was_asked_for() -> None:
+    """Alerts and boards look at routes: a portal that sends everybody away must not look like an idle one."""
+    busy = Busy()
+    busy.app.get("/v1/things/{thing}", dependencies=[Depends(public("a test"))])(busy.wait)
+    busy.gate.state = "opening"
+    with recorded_logs() as lines:
+        assert (await busy.http.get("/v1/things/7?name=Lea")).status_code == 503
+        assert (await busy.http.get("/v1/nothing/7")).status_code == 503
+    requests = [line for line in lines if line["logger"] == "dossierbus.access"]
+    assert [(line["route"], line["status"]) for line in requests] == [("/v1/things/{thing}", 503), ("unmatched", 503)]
+    assert "things/7" not in str(requests)
 
 
 async def test_more_than_the_limit_are_sent_away_at_once_and_come_in_later() -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local.tools.operate import JOURNALED, runs
+from services import cli
 from services.cli import JOURNALS
+from shared.testing.web import settings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -44,3 +46,22 @@ def test_every_journal_of_every_service_is_verified() -> None:
         service: len(collections) for service, collections in JOURNALS.items()
     }
     assert set(JOURNALED) == set(JOURNALS)
+
+
+@pytest.mark.parametrize("line", ["verify --service intake", "dlq list --group intake"])
+def test_a_command_beside_another_service_is_refused(
+    line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another service's database holds no such journals and letters: instead of saying that all is well, say so."""
+    monkeypatch.setattr(cli, "load", lambda _: settings().model_copy(update={"otel_service_name": "payments"}))
+    assert cli.main(line.split()) == 2
+    assert capsys.readouterr().err == (
+        "These are the settings of payments; intake needs those of intake: run it beside intake-worker.\n"
+    )
+
+
+def test_a_command_beside_its_own_service_goes_on() -> None:
+    """A service's second group is its own too, and settings that name no service are believed."""
+    asked = cli._parser().parse_args(["dlq", "list", "--group", "identity-reuse"])
+    for name in ("identity", None):
+        assert cli.misplaced(asked, settings().model_copy(update={"otel_service_name": name})) is None

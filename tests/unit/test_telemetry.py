@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from shared.logs import event_text
+from shared.logs import Sparing, event_text
 from shared.metrics import counter, gauge
 from shared.telemetry import IdsOnly, QuietExporter, span_from, trace_id, traceparent
 from shared.testing.telemetry import recorded_logs, recorded_spans
@@ -29,6 +29,21 @@ def test_a_line_holds_event_role_and_allowed_fields_only() -> None:
     assert (line["dossier"], line["attempts"], line["dropped"]) == ("d1", 2, ["email"])
     assert "lea@" not in str(line)
     assert line["time"].endswith("Z")
+
+
+def test_kafkas_client_repeats_itself_every_ten_seconds_only() -> None:
+    """The same sentence again is left out for ten seconds; other sentences and our own lines are not."""
+    sparing = Sparing()
+
+    def shown(name: str, text: str, at: float) -> bool:
+        record = logging.LogRecord(name, logging.ERROR, "", 0, text, (), None)
+        record.created = at
+        return sparing.filter(record)
+
+    client = "aiokafka.client"
+    said = [(client, "away", 0.0), (client, "away", 9.9), (client, "late", 9.9), (client, "away", 10.0)]
+    assert [shown(*one) for one in said] == [True, False, True, True]
+    assert [shown("shared.relay", "publish_failed", at) for at in (0.0, 0.1)] == [True, True]
 
 
 def test_without_a_collector_nothing_is_recorded_but_ids_go_on() -> None:
