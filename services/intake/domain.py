@@ -38,6 +38,14 @@ class NotPossible(Permanent):
         self.code = code
 
 
+class ServiceMissing(NotPossible):
+    """The catalogue lacks the version a dossier was opened with: nothing follows until it is put back."""
+
+    def __init__(self, dossier: Dossier) -> None:
+        super().__init__("service_missing")
+        self.args = (f"the catalogue lacks {dossier.service} version {dossier.service_version}",)
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What another service told about one of the dossier's requests."""
@@ -53,16 +61,15 @@ class Told:
 
 
 def dossier_aggregate(catalogue: Catalogue, *, public_url: str, deadline_scale: float) -> Aggregate[Dossier]:
-    """Return how a dossier lives, given the municipal services."""
-
-    def service_of(dossier: Dossier) -> MunicipalService:
-        return catalogue[dossier.service, dossier.service_version]
+    """Return how a dossier lives, given the municipal services; of an open one that has none, `ServiceMissing`."""
 
     def react(dossier: Dossier, now: datetime) -> Sequence[Event]:
-        return follow(service_of(dossier), dossier, now, deadline_scale)
+        # What still comes for a dossier that has ended is recorded, whatever became of its service.
+        return () if dossier.ending else follow(service_of(catalogue, dossier), dossier, now, deadline_scale)
 
     def shares(dossier: Dossier, recorded: Recorded) -> Sequence[Share]:
-        return share(service_of(dossier), dossier, recorded, public_url)
+        service = catalogue.get((dossier.service, dossier.service_version))
+        return share(service, dossier, recorded, public_url) if service else ()
 
     return Aggregate(
         service="intake",
@@ -75,6 +82,14 @@ def dossier_aggregate(catalogue: Catalogue, *, public_url: str, deadline_scale: 
         plan=plan,
         share=shares,
     )
+
+
+def service_of(catalogue: Catalogue, dossier: Dossier) -> MunicipalService:
+    """Return the version of the municipal service that a dossier was opened with. Raises `ServiceMissing`."""
+    service = catalogue.get((dossier.service, dossier.service_version))
+    if service is None:
+        raise ServiceMissing(dossier)
+    return service
 
 
 def plan(dossier: Dossier, recorded: Recorded) -> Sequence[Work]:

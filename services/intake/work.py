@@ -19,7 +19,7 @@ from services.intake.state import Dossier
 from shared.calendar import ZURICH
 from shared.contracts.dossier import DocumentIssued
 from shared.environment import Environment
-from shared.errors import Permanent
+from shared.errors import Permanent, Transient
 from shared.journal import Decide, Task
 from shared.vault import Erased, Keyring, Vault
 from shared.work import Done, Performer
@@ -35,6 +35,10 @@ class Files(Protocol):
     async def get(self, file_id: str) -> bytes | None:
         """Return a file's sealed bytes, or None."""
         ...
+
+
+class ServiceAway(Transient):
+    """The catalogue lacks the service of an open dossier: its work waits until somebody puts it back."""
 
 
 class DataErased(Permanent):
@@ -93,9 +97,21 @@ class Desk:
     async def _opened(self, dossier: Dossier) -> Mapping[str, Any]:
         return _opened(dossier, await self.vault.open(dossier.id))
 
+    async def ring(self, task: Task[Dossier]) -> Done[Dossier]:
+        """The applicant's time is over, unless the status has moved on."""
+        if task.state.ending is None:
+            self._service(task)
+        return Done(domain.expire(task.id.rpartition("/")[0]))
+
+    def _service(self, task: Task[Dossier]) -> MunicipalService:
+        try:
+            return domain.service_of(self.catalogue, task.state)
+        except domain.ServiceMissing as error:
+            raise ServiceAway(*error.args) from None
+
     def _step(self, task: Task[Dossier]) -> tuple[MunicipalService, StepDefinition]:
-        """Return the step that the task's event opened."""
-        service = self.catalogue[task.state.service, task.state.service_version]
+        """Return the step that the task's event opened. Raises `ServiceAway`."""
+        service = self._service(task)
         kind = "decision" if task.kind == domain.EVALUATE else "document"
         step = next((one for one in service.steps if one.kind == kind and _is_open(task.state, one)), None)
         if step is None:
@@ -108,17 +124,12 @@ class Desk:
         return domain.record_rules(step.id, "review", (f"{task.kind}_{reason}",))
 
 
-async def ring(task: Task[Dossier]) -> Done[Dossier]:
-    """The applicant's time is over, unless the status has moved on."""
-    return Done(domain.expire(task.id.rpartition("/")[0]))
-
-
 def performers(desk: Desk) -> dict[str, Performer[Dossier]]:
     """Return how each kind of intake's work is done."""
     return {
         domain.EVALUATE: Performer(desk.evaluate, desk.needs_person),
         domain.ISSUE: Performer(desk.issue, desk.needs_person, places=4),
-        domain.DEADLINE: Performer(ring, lambda task, _reason: domain.expire(task.id.rpartition("/")[0])),
+        domain.DEADLINE: Performer(desk.ring, lambda task, _reason: domain.expire(task.id.rpartition("/")[0])),
     }
 
 

@@ -6,19 +6,20 @@ as after a restart, and all at the same time.
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from services.intake import domain
 from services.intake.state import Dossier
-from services.intake.work import ring
+from services.intake.work import Desk as Work
 from shared.calendar import Deadline, expected_by
 from shared.environment import parse_timestamp, timestamp
 from shared.journal import Task
 from shared.testing.environment import FakeEnvironment
 from shared.work import Done, Performer, WorkLoop
-from tests.unit.intake_desk import DOSSIER, Desk
+from tests.unit.intake_desk import CATALOGUE, DOSSIER, Desk
 
 ZURICH = ZoneInfo("Europe/Zurich")
 REPLICAS = 3
@@ -30,6 +31,7 @@ class Office:
     def __init__(self, start: datetime) -> None:
         self.environment = FakeEnvironment(start)
         self.desk = Desk(self.environment)
+        self.work = Work(CATALOGUE, cast("Any", None), cast("Any", None), self.environment, cast("Any", None))
         self.rung: list[datetime] = []
 
     async def submit(self) -> datetime:
@@ -51,7 +53,7 @@ class Office:
     async def _ring(self, task: Task[Dossier]) -> Done[Dossier]:
         self.rung.append(self.environment.now())
         await asyncio.sleep(0)
-        return await ring(task)
+        return await self.work.ring(task)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from services.intake.api.views import DossierView, dossier_view
 from services.intake.catalogue.load import newest
 from services.intake.catalogue.model import MunicipalService
 from services.intake.delays import DELAYED, Delays
-from services.intake.domain import Catalogue, NotPossible
+from services.intake.domain import Catalogue, NotPossible, service_of
 from services.intake.people import People
 from services.intake.settings import IntakeSettings
 from services.intake.state import Dossier
@@ -37,6 +37,12 @@ _WHY: Final[Mapping[str, Texts]] = {
         "Le dossier est déjà décidé.",
         "Il dossier è già deciso.",
         "The dossier has been decided already.",
+    ),
+    "service_missing": texts(
+        "Diese Dienstleistung wird zurzeit nicht geführt. Bitte wenden Sie sich an die Gemeinde.",
+        "Cette prestation n’est actuellement pas proposée. Veuillez vous adresser à la commune.",
+        "Questa prestazione al momento non è offerta. La preghiamo di rivolgersi al Comune.",
+        "This service is not kept at present. Please contact the municipality.",
     ),
     "no_consent_awaited": texts(
         "Für diesen Schritt wird keine Einwilligung erwartet.",
@@ -97,12 +103,11 @@ class Counter:
     delays: Delays
 
     def service(self, dossier: Dossier) -> MunicipalService:
-        """Return the version of the municipal service that a dossier was opened with."""
-        return self.catalogue[dossier.service, dossier.service_version]
-
-    def knows(self, dossier: Dossier) -> bool:
-        """Return whether the catalogue still has that version; a list shows the other dossiers without it."""
-        return (dossier.service, dossier.service_version) in self.catalogue
+        """Return the version of the municipal service that a dossier was opened with. Raises `Conflict`."""
+        try:
+            return service_of(self.catalogue, dossier)
+        except NotPossible as error:
+            raise not_possible(error) from None
 
     def offered(self) -> dict[str, MunicipalService]:
         """Return the newest version of each municipal service."""
@@ -113,10 +118,14 @@ class Counter:
         return sorted({authority.id for service in self.catalogue.values() for authority in service.authorities})
 
     def view(self, outcome: Outcome[Dossier], language: Language) -> DossierView:
-        """Return a dossier for its applicant; a delayed one says who cannot be reached since when."""
+        """Return a dossier for its applicant; a delayed one says who cannot be reached since when.
+
+        One whose service has left the catalogue shows what is known without it.
+        """
         dossier = outcome.state
         delay = self.delays.sentence(dossier, language) if dossier.status == DELAYED else None
-        return dossier_view(self.service(dossier), dossier, outcome.sequence, language, delay)
+        service = self.catalogue.get((dossier.service, dossier.service_version))
+        return dossier_view(service, dossier, outcome.sequence, language, delay)
 
     def new_id(self, caller: Caller, key: str) -> str:
         """Return the id of the dossier that this caller's key creates: the same for a repeat."""
@@ -166,10 +175,15 @@ class Counter:
         except UnknownSubject:
             raise NotFound from None
         except NotPossible as error:
-            raise Conflict(_WHY[error.code], extra={"code": error.code}) from None
+            raise not_possible(error) from None
         except IdempotencyConflict:
             raise IdempotencyKeyReused from None
         except StaleSequence:
             present = await self.dossiers.state(dossier_id)
             check_version(expected, present.sequence if present else 0)
             raise
+
+
+def not_possible(error: NotPossible) -> Conflict:
+    """Return the problem that says why something makes no sense now."""
+    return Conflict(_WHY[error.code], extra={"code": error.code})

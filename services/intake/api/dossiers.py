@@ -75,8 +75,7 @@ def _looking(router: APIRouter, counter: Counter) -> None:
         heads = await counter.store.find(
             {"state.applicant": applicant}, by=BY_SUBMISSION, limit=limit + 1, after=after, newest_first=True
         )
-        known = [outcome for outcome in counter.outcomes(heads[:limit]) if counter.knows(outcome.state)]
-        shown = [counter.view(outcome, language) for outcome in known]
+        shown = [counter.view(outcome, language) for outcome in counter.outcomes(heads[:limit])]
         more = counter.following(scope, heads, limit)
         return Page(items=shown, next=more)
 

@@ -93,17 +93,20 @@ class TimelineEntry(View):
 
 
 def dossier_view(
-    service: MunicipalService, dossier: Dossier, sequence: int, language: Language, delay: str | None = None
+    service: MunicipalService | None, dossier: Dossier, sequence: int, language: Language, delay: str | None = None
 ) -> DossierView:
-    """Return a dossier with its texts in one language; `delay` is the sentence about what it waits for."""
+    """Return a dossier with its texts in one language; `delay` is the sentence about what it waits for.
+
+    Without its service (it has left the catalogue) titles are ids, and what only the catalogue knows is left out.
+    """
     return DossierView(
         id=dossier.id,
         reference=reference(dossier.id),
         service=dossier.service,
-        title=service.title[language],
+        title=service.title[language] if service else dossier.service,
         submitted_at=dossier.submitted_at,
         status=status_view(service, dossier, language, delay),
-        steps=tuple(_step(step, dossier.steps.get(step.id), language) for step in service.steps),
+        steps=_steps(service, dossier, language),
         payment=_payment(service, dossier),
         documents=tuple(_document(dossier, document) for document in dossier.documents),
         ending=dossier.ending,
@@ -112,7 +115,7 @@ def dossier_view(
 
 
 def status_view(
-    service: MunicipalService, dossier: Dossier, language: Language, delay: str | None = None
+    service: MunicipalService | None, dossier: Dossier, language: Language, delay: str | None = None
 ) -> StatusView:
     """Return the public status with its text and the address of the next action."""
     code = dossier.status or "received"
@@ -145,12 +148,23 @@ def _is_shown(name: str, value: object) -> bool:
     return name not in _HIDDEN and value is not None
 
 
+def _steps(service: MunicipalService | None, dossier: Dossier, language: Language) -> tuple[StepView, ...]:
+    if service is not None:
+        return tuple(_step(step, dossier.steps.get(step.id), language) for step in service.steps)
+    return tuple(
+        StepView(id=step_id, title=step_id, kind=step.kind, state="done" if step.done else "open")
+        for step_id, step in dossier.steps.items()
+    )
+
+
 def _step(step: StepDefinition, state: StepState | None, language: Language) -> StepView:
     shown = "waiting" if state is None else "done" if state.done else "open"
     return StepView(id=step.id, title=step.title[language], kind=step.kind, state=shown)
 
 
-def _payment(service: MunicipalService, dossier: Dossier) -> PaymentView | None:
+def _payment(service: MunicipalService | None, dossier: Dossier) -> PaymentView | None:
+    if service is None:
+        return None
     step = next((step for step in service.steps if step.kind == "payment"), None)
     if step is None or service.fee is None:
         return None
@@ -172,7 +186,9 @@ def _document(dossier: Dossier, document: str) -> DocumentView:
     return DocumentView(id=document, kind=known.kind, url=url, sha256=known.sha256, size=known.size)
 
 
-def _action_url(service: MunicipalService, dossier: Dossier, action: str) -> str | None:
+def _action_url(service: MunicipalService | None, dossier: Dossier, action: str) -> str | None:
+    if service is None and action != "download":
+        return None  # nothing can be decided without the service
     base = f"/v1/dossiers/{dossier.id}"
     payment = _payment(service, dossier)
     step = next((known for known, state in dossier.steps.items() if _awaits(state, dossier, known, action)), None)
