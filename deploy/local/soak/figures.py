@@ -167,6 +167,7 @@ def account(samples: Sequence[Sample], failures: Sequence[str], stopped: str | N
         "minutes": round(minutes(kept[-1]) - minutes(kept[0]), 2),
         "steady_minutes": round(minutes(found[-1]) - minutes(found[0]), 2),
         "rate": round(kept[-1].rate, 3),
+        "sought": bool(sought),
         "highest_rate": round(highest(sought), 3),
         "limit": overrun(sought[-1]) if sought else None,
         "dossiers": kept[-1].ended - kept[0].ended,

@@ -68,7 +68,11 @@ def text(told: Mapping[str, Any], picture: Path) -> str:
             *lines,
             "",
             f"MB per 10,000 dossiers: {sizes}; predicted: {wanted} ({_yes(told['sizes_as_predicted'])}).",
-            f"At most {told['highest_rate']} a second: {told['limit'] or 'not reached, or not sought'}.",
+            *(
+                [f"At most {told['highest_rate']} a second: {told['limit'] or 'no limit reached'}."]
+                if told["sought"]
+                else []
+            ),
             f"{told['dossiers']} dossiers in {told['minutes']} minutes at {told['rate']} a second; "
             f"the last {told['steady_minutes']} minutes were judged.",
             *(f"Rule of {rule}." for rule in told["rules"]),
