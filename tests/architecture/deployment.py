@@ -96,8 +96,9 @@ def of_kind(documents: Iterable[Manifest], kind: str) -> dict[str, Manifest]:
 
 
 def pod(workload: Manifest) -> Manifest:
-    """Return the pod's specification of a Deployment, StatefulSet or Job."""
-    found: Manifest = workload["spec"]["template"]["spec"]
+    """Return the pod's specification of a Deployment, StatefulSet, Job or CronJob."""
+    spec = workload["spec"].get("jobTemplate", workload)["spec"]
+    found: Manifest = spec["template"]["spec"]
     return found
 
 

@@ -11,6 +11,7 @@ import pytest
 from deploy.compose import draw
 from deploy.local.roles import PURPOSES, ROLES, Role
 from services.analytics.topics import CHANGELOG
+from services.cli import _parser
 from services.intake.catalogue.load import load_catalogue
 from shared.contracts.topics import EVENT_TOPICS, GROUPS, Topic, all_topics
 from shared.web.health import CHECK_TIMEOUT_SECONDS
@@ -32,12 +33,14 @@ from tests.architecture.test_compose import wanted
 
 KINDS = {
     "ConfigMap",
+    "CronJob",
     "Deployment",
     "HorizontalPodAutoscaler",
     "Ingress",
     "Job",
     "Namespace",
     "NetworkPolicy",
+    "PersistentVolumeClaim",
     "PodDisruptionBudget",
     "Service",
     "ServiceAccount",
@@ -46,6 +49,7 @@ KINDS = {
 }
 """What may be applied. No Secret: values never stand in manifests; no Role: nothing talks to Kubernetes."""
 
+MAKE_PODS = {"CronJob", "Deployment", "Job", "StatefulSet"}
 VERSION = "1.34"
 EACH_OVERLAY = pytest.mark.parametrize("overlay", OVERLAYS)
 EACH_ROLE = pytest.mark.parametrize("role", ROLES.values(), ids=lambda role: role.name)
@@ -59,7 +63,7 @@ OPTIONAL = {"SMTP_USERNAME", "SMTP_PASSWORD", "KAFKA_USERNAME", "KAFKA_PASSWORD"
 
 def workloads(documents: Iterable[Manifest]) -> dict[str, Manifest]:
     """Return everything that makes pods."""
-    return {d["metadata"]["name"]: d for d in documents if d["kind"] in ("Deployment", "StatefulSet", "Job")}
+    return {d["metadata"]["name"]: d for d in documents if d["kind"] in MAKE_PODS}
 
 
 def role_container(overlay: str, role: Role) -> Manifest:
@@ -244,6 +248,23 @@ def test_users_may_do_what_the_contracts_say() -> None:
     assert ("Read", "agency.") not in may
     for group in GROUPS:
         assert may["Write", f"{group}.dlq"] == {group.removesuffix("-reuse")}
+
+
+def test_backup_is_a_command_of_ours_with_a_login_of_its_own() -> None:
+    """The hourly job runs a command that the code knows, onto two claims, with a login that no role has."""
+    documents = rendered("prod")
+    spec = pod(of_kind(documents, "CronJob")["backup"])
+    (container,) = spec["containers"]
+    module, *arguments = container["args"]
+    assert module == "services.cli"
+    options = _parser().parse_args(arguments)
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert options.to != options.vault_to
+    assert {str(options.to), str(options.vault_to)} <= mounted
+    claims = {v["persistentVolumeClaim"]["claimName"] for v in spec["volumes"] if "persistentVolumeClaim" in v}
+    assert claims == set(of_kind(documents, "PersistentVolumeClaim"))
+    ((name, _),) = secrets_of(container).values()
+    assert all(name not in json.dumps(role) for role in of_kind(documents, "Deployment").values())
 
 
 def test_workers_follow_their_own_groups_lag() -> None:
