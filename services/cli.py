@@ -14,13 +14,14 @@ from typing import Any, Final
 
 import httpx
 
+from services.analytics.compare import KpiParity
 from services.identity.domain import CHECK, EVIDENCE
 from services.identity.parity import FOLLOWERS as IDENTITY
 from services.intake.domain import dossier_aggregate
 from services.intake.parity import followers as intake_followers
 from services.notifications.domain import MESSAGE
 from services.notifications.parity import FOLLOWERS as NOTIFICATIONS
-from services.operations import dlq
+from services.operations import dlq, kpis
 from services.operations.command import Command, connected, misplaced, moment
 from services.operations.parity import compare
 from services.payments.books import COLLECTION as PAYMENTS
@@ -36,12 +37,14 @@ from shared.errors import Transient
 from shared.journal import Aggregate, Journal
 from shared.journal.verify import Finding, verify_all
 from shared.kafka.client import KafkaPublisher
+from shared.kafka.topics import KafkaTopics
 from shared.operations import parity_of
 from shared.parity_job import Comparison
 from shared.settings import CommonSettings, load
 from shared.store.journals import MongoJournalStore
 from shared.store.mongo import Database, connect
-from shared.store.small import MongoInstallation
+from shared.store.recounts import MongoRecounts
+from shared.store.small import MongoInstallation, MongoMarkers
 
 # How an aggregate plans and shares does not matter here, only how its events fold.
 JOURNALS: Final[dict[str, dict[str, Aggregate[Any]]]] = {
@@ -51,6 +54,8 @@ JOURNALS: Final[dict[str, dict[str, Aggregate[Any]]]] = {
     "notifications": {"messages": MESSAGE},
 }
 FOLLOWERS: Final = {"identity": IDENTITY, "payments": PAYMENT, "notifications": NOTIFICATIONS}
+ANALYTICS: Final = "analytics"
+"""It has no journals; its books are the records of the KPIs."""
 SHOWN: Final = 50
 
 
@@ -108,7 +113,9 @@ async def replay(options: argparse.Namespace, settings: CommonSettings, database
 
 
 async def parity(options: argparse.Namespace, settings: CommonSettings, database: Database) -> int:
-    """Compare a service's journals with the topics, with what it read, and with the payment provider's list."""
+    """Compare a service's journals with topics, what it read, the payment provider's list; or KPIs with topics."""
+    if options.service == ANALYTICS:
+        return await compare(ANALYTICS, [_kpis(settings, database)], options, database)
     service, publisher, environment = options.service, KafkaPublisher(settings), SystemEnvironment()
     journals = {name: _journal(database, name, aggregate, settings) for name, aggregate in JOURNALS[service].items()}
     async with httpx.AsyncClient() as http:
@@ -122,6 +129,11 @@ async def parity(options: argparse.Namespace, settings: CommonSettings, database
             return await compare(service, comparisons, options, database)
         finally:
             await publisher.close()
+
+
+def _kpis(settings: CommonSettings, database: Database) -> KpiParity:
+    recounts, markers = MongoRecounts(database), MongoMarkers(database)
+    return KpiParity(KafkaTopics(settings), markers, recounts, SystemEnvironment(), settings.kafka_partitions)
 
 
 def _store(database: Database, name: str) -> MongoJournalStore:
@@ -143,13 +155,14 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--service", required=True, choices=sorted(JOURNALS))
         one.set_defaults(command=command)
     one = commands.add_parser("parity", help=parity.__doc__)
-    one.add_argument("--service", required=True, choices=sorted(JOURNALS))
-    one.add_argument("--repair", action="store_true", help="publish again and tell again what is missing")
+    one.add_argument("--service", required=True, choices=sorted([*JOURNALS, ANALYTICS]))
+    one.add_argument("--repair", action="store_true", help="publish, tell or count again what differs")
     one.add_argument("--since", type=moment, help="only what was written since (RFC 3339)")
     one.add_argument("--as", dest="operator", help="who you are, for the log of deeds")
     one.set_defaults(command=parity)
     backup.add_commands(commands)
     dlq.add_to(commands)
+    kpis.add_to(commands)
     return parser
 
 

@@ -27,6 +27,8 @@ Totals = dict[str, int]
 """KPIs by path, such as `payments/succeeded/rappen`; a path that is not there counts 0."""
 
 NOTHING: Final[Record] = {}
+RECOUNT: Final = "#"
+"""Beside the parts: `n` says in which recount the record was made anew. Of a kind that no release counts."""
 UNKNOWN_SERVICE: Final = "unknown"
 
 BUCKET_SECONDS: Final = (10, 60, 300, 900, 3_600, 14_400, 86_400, 259_200, 432_000, 864_000, 2_592_000)
@@ -44,10 +46,9 @@ _BUCKET_MS: Final = tuple(seconds * 1000 for seconds in BUCKET_SECONDS)
 
 def apply(record: Record, envelope: Envelope, event: Event) -> Record:
     """Return the record with the event taken in; the same object when it is a repeat, older or does not count."""
-    step = _STEPS.get(type(event))
-    if step is None:
+    step, subject = _STEPS.get(type(event)), envelope.subject.removeprefix(envelope.dossier)
+    if step is None or subject == RECOUNT:
         return record
-    subject = envelope.subject.removeprefix(envelope.dossier)
     part = record.get(subject, {})
     if envelope.position <= part.get("n", 0):
         return record
@@ -55,9 +56,25 @@ def apply(record: Record, envelope: Envelope, event: Event) -> Record:
 
 
 def merge(one: Record, other: Record) -> Record:
-    """Return what both records know together: per subject the part that has seen more. Order does not matter."""
+    """Return what both records know together: per subject the part that has seen more. Order does not matter.
+
+    Of two recounts the later one alone is right: what was wrong before it may well say that it has seen more.
+    """
+    if recount_of(one) != recount_of(other):
+        return max(one, other, key=recount_of)
     newer = {subject: part for subject, part in other.items() if part["n"] > one.get(subject, {}).get("n", 0)}
     return {**one, **newer} if newer else one
+
+
+def recount_of(record: Record) -> int:
+    """Return in which recount a record was made anew; 0 before any."""
+    number: int = record.get(RECOUNT, NOTHING).get("n", 0)
+    return number
+
+
+def stamped(record: Record, recount: int) -> Record:
+    """Return the record as one of this recount."""
+    return {**record, RECOUNT: {"k": RECOUNT, "n": recount}} if recount else record
 
 
 def dump(record: Record) -> bytes:

@@ -8,7 +8,19 @@ from typing import Final
 from faust.types import TP
 
 from services.analytics.aggregate import REPEAT, Aggregate
-from services.analytics.domain import Record, Totals, add, apply, contribution, difference, dump, load, subtract
+from services.analytics.domain import (
+    Record,
+    Totals,
+    add,
+    apply,
+    contribution,
+    difference,
+    dump,
+    load,
+    recount_of,
+    stamped,
+    subtract,
+)
 from shared.consumer import Handler
 from shared.contracts.envelope import Received
 from shared.environment import Environment, timestamp
@@ -26,7 +38,9 @@ _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Running:
     """The totals of the partitions that this worker owns now, kept by taking the old contribution off, the new one on.
 
-    `worker`: a random name of this process. Between losing partitions and standing again at its offsets it is empty, so
+    `levels`: by partition, of which recount new records are; `oldest`: the first recount that some record is still of;
+    `stand`: another number whenever the partitions may have changed. `worker`: a random name of this process. Between
+    losing partitions and standing again at its offsets it is empty, so
     nothing is published then.
     """
 
@@ -35,6 +49,9 @@ class Running:
     environment: Environment
     generation: int = 0
     rebuilt: bool = False
+    stand: int = 0
+    levels: dict[int, int] = field(default_factory=dict)
+    oldest: dict[int, int] = field(default_factory=dict)
     _totals: dict[int, Totals] = field(default_factory=dict)
     _covered: dict[int, dict[str, int]] = field(default_factory=dict)
     _changed: set[int] = field(default_factory=set)
@@ -43,14 +60,19 @@ class Running:
     def clear(self) -> None:
         """Forget everything: the partitions may be another worker's now."""
         self.rebuilt = False
-        for kept in (self._totals, self._covered, self._changed):
+        self.stand += 1
+        for kept in (self._totals, self._covered, self._changed, self.levels, self.oldest):
             kept.clear()
 
     def rebuild(self, records: Iterable[tuple[bytes, bytes]]) -> None:
         """Count anew from the records of the owned partitions."""
         self.clear()
         for key, value in records:
-            add(self._totals.setdefault(partition_of(key, self.partitions), {}), contribution(load(value)))
+            partition, record = partition_of(key, self.partitions), load(value)
+            add(self._totals.setdefault(partition, {}), contribution(record))
+            recount = recount_of(record)
+            self.levels[partition] = max(recount, self.levels.get(partition, 0))
+            self.oldest[partition] = min(recount, self.oldest.get(partition, recount))
         self.rebuilt = True
 
     def start_from(self, committed: Mapping[int, Mapping[str, int]], generation: int) -> None:
@@ -70,6 +92,12 @@ class Running:
         less, more = difference(before, after)
         subtract(totals, less)
         add(totals, more)
+
+    def recounted(self, partition: int, totals: Totals, recount: int) -> None:
+        """Put the totals of records that were made anew in the place of what was counted so far."""
+        self._totals[partition] = totals
+        self.levels[partition] = self.oldest[partition] = recount
+        self._changed.add(partition)
 
     def cover(self, partition: int, topic: str, following: int) -> None:
         """Note that everything before this offset is counted or set aside; a replayed offset lowers nothing."""
@@ -127,6 +155,7 @@ def on_event(table: Table, running: Running, current_partition: Callable[[], int
         before = load(table.get(key))
         after = apply(before, received.envelope, received.event)
         if after is not before:
+            after = after if before else stamped(after, running.levels.get(partition, 0))
             table[key] = dump(after)
             running.replace(partition, before, after)
 

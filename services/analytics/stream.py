@@ -19,8 +19,8 @@ from faust.types import TP
 
 from services.analytics.domain import dump, load, merge
 from services.analytics.handlers import Running
+from services.analytics.topics import CHANGELOG, GROUP, SOURCES, TABLE
 from shared.contracts.envelope import Message
-from shared.contracts.topics import EVENT_TOPICS, Topic
 from shared.kafka.client import partition_of
 from shared.kafka.connection import tls
 from shared.kafka.fence import keep_to
@@ -28,12 +28,6 @@ from shared.settings import CommonSettings
 
 log = logging.getLogger(__name__)
 _faust_log: Final = logging.getLogger("faust")
-
-GROUP: Final = "analytics"
-TABLE: Final = "dossiers"
-SOURCES: Final = tuple(topic.name for topic in EVENT_TOPICS)
-CHANGELOG: Final = Topic(f"{GROUP}-{TABLE}-changelog", "analytics", ("analytics",), (), compacted=True)
-"""Named as Faust names it; created before Faust starts, because it must have as many partitions as the sources."""
 
 
 class DossierTable(faust.Table[bytes, bytes]):
@@ -72,6 +66,20 @@ class DossierTable(faust.Table[bytes, bytes]):
         for key in [key for key in store if partition_of(key, count) not in partitions]:
             del store[key]
         return list(store.items())
+
+    def dossiers(self) -> list[bytes]:
+        """Return who has a record now."""
+        return list(self._records())
+
+    def adopt(self, records: Mapping[bytes, bytes]) -> None:
+        """Put these records in the place of those in memory. Writes no changelog: `tell` does."""
+        self._records().update(records)
+
+    def tell(self, partition: int, keys: Iterable[bytes]) -> None:
+        """Write to the changelog what is in memory now."""
+        store = self._records()
+        for key in keys:
+            self.send_changelog(partition, key, store[key])
 
     def _records(self) -> MutableMapping[bytes, bytes]:
         return cast("memory.Store[bytes, bytes]", self.data).data

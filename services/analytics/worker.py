@@ -20,20 +20,26 @@ from faust.contrib.asgi import bind_to_running_loop
 from faust.types import TP
 
 from services.analytics.aggregate import encode
+from services.analytics.compare import KpiParity
 from services.analytics.domain import relevant_events
 from services.analytics.handlers import Running, on_event
 from services.analytics.meters import record_unsettled
+from services.analytics.recount import Recounter
 from services.analytics.settings import Settings
-from services.analytics.stream import CHANGELOG, GROUP, CountingApp, consume, current_partition, is_shorter, make_app
+from services.analytics.stream import CountingApp, DossierTable, consume, current_partition, is_shorter, make_app
+from services.analytics.topics import CHANGELOG, GROUP
 from shared.consumer import Dispatcher
 from shared.contracts.envelope import Message
 from shared.contracts.topics import EVENT_TOPICS, KPIS, Topic, dead_letter_topic
 from shared.errors import BrokerReplaced, StorageUnavailable
 from shared.kafka import guard
 from shared.kafka.lag import Ends, Lag
+from shared.kafka.topics import KafkaTopics
 from shared.lookout import Lookout, dead_letters
+from shared.parity_job import ParityJob
 from shared.runtime import Bus, patiently
-from shared.store.small import MongoInstallation, MongoMarkers
+from shared.store.recounts import MongoRecounts
+from shared.store.small import MongoInstallation, MongoLeases, MongoMarkers
 from shared.web.app import create_app
 from shared.web.serve import serve_async
 
@@ -69,17 +75,16 @@ class Counting:
     _prepared: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        settings = self.bus.settings
-        self.running = Running(settings.kafka_partitions, self.bus.environment.token(5), self.bus.environment)
+        settings, environment, database = self.bus.settings, self.bus.environment, self.bus.database
+        self.running = Running(settings.kafka_partitions, environment.token(5), environment)
+        self.recounts, markers = MongoRecounts(database), MongoMarkers(database)
+        self.recounter = Recounter(self.running, self.recounts, markers, environment)
 
     def tasks(self) -> list[Callable[[], Awaitable[None]]]:
         """Return what runs beside the HTTP server."""
         lookout = Lookout(self.bus.environment, [dead_letters(self.bus.figures, GROUP)])
-        return [
-            self._guard,
-            *(self._gated(task) for task in (self._connect, self._count, self._publish, self._look)),
-            lookout.run,
-        ]
+        gated = (self._connect, self._count, self._publish, self._look, self._recount, self._compare)
+        return [self._guard, *(self._gated(task) for task in gated), lookout.run]
 
     async def ready(self) -> None:
         """Raise unless the records are recovered and events are being counted."""
@@ -113,7 +118,8 @@ class Counting:
         refused = app.table.refused = asyncio.get_running_loop().create_future()
         dispatcher = self._dispatcher(app)
         app.table.on_recover(dispatcher.load_markers)
-        consume(app, _counted_or_stopped(dispatcher, self.running, refused))
+        app.table.on_recover(lambda: self._take_over(app))
+        consume(app, _counted_or_stopped(dispatcher, self.running, refused, self.recounter.handling))
         bind_to_running_loop(app)
         starting = asyncio.create_task(app.start())
         self._app = app
@@ -144,6 +150,30 @@ class Counting:
         subscriptions = dict.fromkeys(relevant_events(), handler)
         markers = MongoMarkers(self.bus.database)
         return Dispatcher(GROUP, subscriptions, markers, self.bus.publisher, self.bus.environment)
+
+    async def _take_over(self, app: CountingApp) -> None:
+        owned = {part.partition for part in app.consumer.assignment()}
+        await patiently(lambda: self.recounter.take_over(owned), self.bus.environment)
+
+    async def _recount(self) -> None:
+        await self.recounter.run(self._records, lambda: KafkaTopics(self.bus.settings, self._cluster))
+
+    def _records(self) -> DossierTable | None:
+        app = self._app
+        return None if app is None or app.rebalancing or not self.running.rebuilt else app.table
+
+    async def _compare(self) -> None:
+        """Compare the records with the topics now and then; one replica at a time."""
+        settings, environment, database = self.bus.settings, self.bus.environment, self.bus.database
+        books = KpiParity(
+            KafkaTopics(settings, self._cluster),
+            MongoMarkers(database),
+            self.recounts,
+            environment,
+            settings.kafka_partitions,
+        )
+        leases, seconds = MongoLeases(database, environment), settings.parity_seconds
+        await ParityJob(GROUP, (books,), leases, environment, seconds, settings.parity_repair).run()
 
     async def _publish(self) -> None:
         """Publish changed totals, for ever; what is not acknowledged stays due."""
@@ -185,7 +215,7 @@ def _compare(seen: Mapping[TP, int], ends: Mapping[TP, int | None]) -> None:
 
 
 def _counted_or_stopped(
-    dispatcher: Dispatcher, running: Running, refused: "asyncio.Future[None]"
+    dispatcher: Dispatcher, running: Running, refused: "asyncio.Future[None]", handling: asyncio.Lock
 ) -> Callable[[Message], Awaitable[None]]:
     """Count, skip or set aside a record, then note it as covered; what cannot even be set aside ends the process.
 
@@ -194,8 +224,9 @@ def _counted_or_stopped(
 
     async def handle(message: Message) -> None:
         try:
-            await dispatcher.dispatch([message])
-            running.cover(message.partition, message.topic, message.offset + 1)
+            async with handling:
+                await dispatcher.dispatch([message])
+                running.cover(message.partition, message.topic, message.offset + 1)
         except Exception as error:
             log.exception("event_not_set_aside", extra={"topic": message.topic, "offset": message.offset})
             if not refused.done():

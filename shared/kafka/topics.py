@@ -13,6 +13,7 @@ from shared.contracts.envelope import Message
 from shared.errors import BrokerUnavailable
 from shared.kafka.client import admin
 from shared.kafka.connection import connection
+from shared.kafka.fence import keep_to
 from shared.kafka.reader import message_of
 from shared.settings import CommonSettings
 
@@ -30,10 +31,11 @@ class Span:
 
 
 class KafkaTopics:
-    """The topics of one broker. Every method raises `BrokerUnavailable`."""
+    """The topics of one broker. Every method raises `BrokerUnavailable`. `cluster`: the only one to read from."""
 
-    def __init__(self, settings: CommonSettings) -> None:
+    def __init__(self, settings: CommonSettings, cluster: str | None = None) -> None:
         self._settings = settings
+        self._cluster = cluster
 
     async def spans(self, topics: Sequence[str], since: datetime | None) -> dict[Place, Span]:
         """Return what there is to read now, of records written since then (None: of all that the broker still has)."""
@@ -76,7 +78,10 @@ class KafkaTopics:
         return {(part.topic, part.partition): max(0, offsets[part].offset) for part in parts}
 
     def _consumer(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(**connection(self._settings), isolation_level="read_committed")
+        consumer = AIOKafkaConsumer(**connection(self._settings), isolation_level="read_committed")
+        if self._cluster is not None:
+            keep_to(consumer._client, self._cluster)  # noqa: SLF001 - see shared.kafka.fence
+        return consumer
 
 
 async def _records(

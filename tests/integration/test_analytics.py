@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,10 @@ from deploy.local.health import is_ready
 from deploy.local.processes import Launch, ManagedProcess, wait_until
 from deploy.local.stack import CHECKOUT, Stack
 from services.analytics.aggregate import Aggregate
+from services.analytics.domain import dump
 from services.analytics.parity import totals_of
 from services.analytics.settings import Settings
+from services.analytics.topics import CHANGELOG
 from services.analytics.view import Targets, view
 from shared.contracts.envelope import Message, Received
 from shared.contracts.topics import EVENT_TOPICS
@@ -150,6 +153,32 @@ def test_a_worker_that_was_asleep_does_not_overwrite_its_successor(town: Town) -
     town.expect_exact()
 
 
+def test_a_recount_mends_wrong_records_while_workers_come_and_go(town: Town) -> None:
+    """Records planted in the changelog count after a restart; a recount asked for then ends although events arrive and
+    a second worker joins and is killed; the KPIs are exact, also after the next recovery."""
+    first = town.more(20)
+    town.publish(first)
+    town.expect_exact()
+    wrong = [first[0].envelope.dossier, "nobody"]
+    record = {"": {"k": "d", "n": 900_000, "service": "nowhere", "status": "received", "submitted": 1}}
+    asyncio.run(_publish(town.stack, [Message(CHANGELOG.name, one.encode(), dump(record), []) for one in wrong]))
+    town.stack.restart(WORKER)
+    wait_until(lambda: "nowhere" in town.told()["dossiers"]["byService"], SECONDS, "the planted records did not count")
+    events = town.more(120)
+    asked = _operate(town.stack, "kpis", "recount", "--no-wait")
+    with second_worker(town.stack) as second:
+        town.publish(events[: len(events) // 2])
+        wait_until(lambda: len(workers_of(town)) == 2, SECONDS, "the second worker got no partition")
+        second.kill(signal.SIGKILL)
+        town.publish(events[len(events) // 2 :])
+    assert "recount 1 is asked for" in asked
+    assert "6 of 6 partitions recounted" in _operate(town.stack, "kpis", "recount")
+    town.expect_exact()
+    assert _operate(town.stack, "parity", "--service", "analytics") == "analytics: no drift\n"
+    town.stack.restart(WORKER)
+    town.expect_exact()
+
+
 def test_what_cannot_be_read_is_set_aside_and_the_rest_is_counted(town: Town) -> None:
     """A broken value, a missing value and a stranger's record end in `analytics.dlq`; counting goes on."""
     good = town.more(10)
@@ -247,6 +276,16 @@ def second_worker(stack: Stack) -> Iterator[ManagedProcess]:
         yield process
     finally:
         process.stop()
+
+
+def _operate(stack: Stack, *arguments: str) -> str:
+    """Run the operators' command; return what it said."""
+    command = [sys.executable, "-m", "services.cli", *arguments]
+    done = subprocess.run(
+        command, env=stack.env_for(WORKER), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=SECONDS
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def _settings(stack: Stack) -> Settings:

@@ -13,10 +13,12 @@ from shared.journal.model import Filling
 from shared.store.changes import Changes
 from shared.store.journals import open_journals
 from shared.store.mongo import Database
+from shared.store.recounts import MongoRecounts
 from shared.store.small import MongoInstallation, MongoLeases, MongoMarkers
 from shared.testing.environment import FakeEnvironment
 from tests.integration.conftest import Mongo
 from tests.unit.markers_behaviour import MarkersBehaviour
+from tests.unit.recounts_behaviour import RecountsBehaviour
 from tests.unit.sample_journal import Writer
 
 MINUTE = timedelta(minutes=1)
@@ -35,6 +37,15 @@ class TestMongoMarkers(MarkersBehaviour):
     async def markers(self, database: Database) -> MongoMarkers:
         """No markers."""
         return MongoMarkers(database)
+
+
+class TestMongoRecounts(RecountsBehaviour):
+    """All truths of `RecountsBehaviour`, in MongoDB."""
+
+    @pytest.fixture
+    async def recounts(self, database: Database) -> MongoRecounts:
+        """No recount."""
+        return MongoRecounts(database)
 
 
 async def test_marks_at_once_count_each(database: Database) -> None:

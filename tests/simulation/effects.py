@@ -105,6 +105,13 @@ def kpis_are_exact(books: Books) -> Iterator[str]:
     yield from (f"{path} is {a}, not {b}" for path, (a, b) in differences(summed(board.aggregates()), expected).items())
 
 
+def recounts_are_done(books: Books) -> Iterator[str]:
+    """Every recount of the KPIs that operators asked for has come to its end, in every partition."""
+    recounts = books.parts.databases["analytics"].recounts
+    done = {partition: recounts.done.get(partition, 0) for partition in range(books.scenario.partitions)}
+    yield from (f"partition {one} is not recounted" for one, number in done.items() if number < recounts.wanted)
+
+
 def _received(entry: Entry) -> list[Received]:
     found = []
     for event, one in zip(entry.events, entry.recorded, strict=True):

@@ -133,6 +133,10 @@ class Faults:
             group.offsets.clear()
             broker.plan(name)
 
+    def _recount(self, one: Injection) -> None:
+        del one
+        self._parts.databases["analytics"].recounts.wanted += 1
+
     def _empty(self, one: Injection) -> None:
         broker: SimBroker = self._parts.broker
         if any(database.filling is None for name, database in self._parts.databases.items() if name != "vault"):
@@ -171,6 +175,7 @@ _OTHERS: Final[dict[str, Callable[[Faults, Injection], None]]] = {
     "redelivery": Faults._redeliver,
     "everything comes again": Faults._redeliver_all,
     "broker comes back empty": Faults._empty,
+    "recount": Faults._recount,
     "register lies": Faults._lies,
     "psp lies": Faults._lies,
     "webhooks fail": Faults._webhooks,

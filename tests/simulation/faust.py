@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from services.analytics.handlers import Running
-from services.analytics.stream import CHANGELOG, GROUP, SOURCES, DossierTable
+from services.analytics.stream import DossierTable
+from services.analytics.topics import CHANGELOG, GROUP, SOURCES
 from shared.contracts.envelope import Message
 from shared.kafka.client import partition_of
 from shared.settings import CommonSettings
@@ -38,6 +39,9 @@ class SimTable(dict[bytes, bytes]):
     give_up = DossierTable.give_up
     apply_changelog_batch = DossierTable.apply_changelog_batch
     keep_only = DossierTable.keep_only
+    dossiers = DossierTable.dossiers
+    adopt = DossierTable.adopt
+    tell = DossierTable.tell
 
     def __init__(self, producer: SimProducer, partitions: int) -> None:
         super().__init__()
@@ -49,7 +53,11 @@ class SimTable(dict[bytes, bytes]):
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
         super().__setitem__(key, value)
-        future = asyncio.ensure_future(self._send(key, value))
+        self.send_changelog(partition_of(key, self._partitions), key, value)
+
+    def send_changelog(self, partition: int, key: bytes, value: bytes) -> None:
+        """Write to the changelog."""
+        future = asyncio.ensure_future(self._send(partition, key, value))
         self.unsettled.add(future)
         future.add_done_callback(self._settled)  # type: ignore[misc]
 
@@ -60,10 +68,10 @@ class SimTable(dict[bytes, bytes]):
     def _records(self) -> "_Plain":
         return _Plain(self)
 
-    async def _send(self, key: bytes, value: bytes) -> None:
+    async def _send(self, partition: int, key: bytes, value: bytes) -> None:
         batch = self._producer.create_batch()
         batch.append(key=key, value=value, timestamp=None, headers=[])
-        await (await self._producer.send_batch(batch, CHANGELOG.name, partition=partition_of(key, self._partitions)))
+        await (await self._producer.send_batch(batch, CHANGELOG.name, partition=partition))
 
 
 class _Plain:
@@ -81,8 +89,14 @@ class _Plain:
     def __delitem__(self, key: bytes) -> None:
         dict.__delitem__(self._table, key)
 
+    def __getitem__(self, key: bytes) -> bytes:
+        return self._table[key]
+
     def __iter__(self) -> Any:
         return iter(list(self._table))
+
+    def update(self, records: Mapping[bytes, bytes]) -> None:
+        dict.update(self._table, records)
 
     def items(self) -> Any:
         return self._table.items()

@@ -188,5 +188,6 @@ CHECKS: Final[tuple[Callable[[Books], Iterator[str]], ...]] = (
     effects.money_is_right,
     effects.messages_are_sent_once,
     effects.kpis_are_exact,
+    effects.recounts_are_done,
     effects.processes_end_for_a_reason,
 )

@@ -4,17 +4,20 @@ Each belongs to the process that made it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
 from aiokafka.errors import (
     KafkaConnectionError,
+    KafkaError,
     KafkaTimeoutError,
     UnknownTopicOrPartitionError,
 )
 
 from shared.contracts.envelope import Message
+from shared.errors import BrokerUnavailable
+from shared.kafka.topics import Span
 from tests.simulation.broker import Place, SimBroker
 from tests.simulation.scheduler import PROCESS
 
@@ -116,6 +119,37 @@ class SimAdmin(Client):
                 self.broker.create(topic.name, topic.num_partitions)
 
         await self.broker.ask(create)
+
+
+class SimTopics(Client):
+    """`KafkaTopics`: whole topics."""
+
+    def __init__(self, _settings: object, cluster: str | None = None) -> None:
+        super().__init__()
+        self.cluster = cluster
+
+    async def spans(self, topics: Sequence[str], _since: object) -> dict[Place, Span]:
+        """Return all there is."""
+        places = [(topic, number) for topic in topics for number in range(self.broker.partitions)]
+        ends = await self._asked(lambda: {place: self.broker.end(place) for place in places})
+        return {place: Span(0, end, whole=True) for place, end in ends.items()}
+
+    async def read(self, spans: Mapping[Place, Span]) -> AsyncIterator[Message]:
+        """Yield records in order, some at a time."""
+        for (topic, number), span in spans.items():
+            start = span.start
+            while start < span.end:
+                end = min(span.end, start + 20)
+                found = await self._asked(lambda: self.broker.logs[topic, number][start:end])  # noqa: B023 - at once
+                for record in found:
+                    yield record
+                start += len(found)
+
+    async def _asked(self, carry_out: Callable[[], T]) -> T:
+        try:
+            return await self.ask(carry_out)
+        except KafkaError as error:
+            raise BrokerUnavailable(type(error).__name__) from error
 
 
 class Batch:

@@ -50,7 +50,8 @@ def scenario(seed: int) -> Scenario:
     replicas = {name: 1 + (draw.random() < 0.25) for name in (*names, "notifications-worker", "analytics-worker")}
     plans = tuple(_plan(draw, number) for number in range(draw.randint(1, 4)))
     count = 0 if draw.random() < 1 / 12 else draw.randint(2, 14)
-    injections = sorted((_injection(draw, replicas) for _ in range(count)), key=lambda one: one.at)
+    drawn = [_injection(draw, replicas) for _ in range(count)]
+    injections = sorted([*drawn, *(_recounts(seed) if count else ())], key=lambda one: one.at)
     return Scenario(draw.randint(1, 4), draw.random() < 0.7, replicas, plans, tuple(injections))
 
 
@@ -97,6 +98,12 @@ def _injection(draw: random.Random, replicas: dict[str, int]) -> Injection:
         length=0.2 + draw.random() ** 2 * 20,
         amount=draw.random(),
     )
+
+
+def _recounts(seed: int) -> list[Injection]:
+    """Draw when operators have the KPIs recounted. Drawn apart, so that nothing else of a seed depends on it."""
+    draw = random.Random(f"{seed}/recounts")
+    return [Injection(1 + draw.random() * BUSY_SECONDS, "recount", "", 0.2, 0.0) for _ in range(draw.choice((0, 1, 2)))]
 
 
 _TARGETS: Final = {"database": SERVERS, "topic": TOPICS, "group": GROUPS, "provider": ("register", "psp", "smtp")}

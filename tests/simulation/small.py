@@ -50,6 +50,11 @@ def markers(database: SimDatabase) -> Any:
     return Remote(database, database.markers)
 
 
+def recounts(database: SimDatabase) -> Any:
+    """Stand for `MongoRecounts`."""
+    return Remote(database, database.recounts)
+
+
 class SimKeyStore:
     """Stand for `MongoKeyStore`: wrapped keys and tokens of people."""
 

@@ -13,6 +13,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError
 from shared.errors import StorageUnavailable
 from shared.journal.model import Change, Document, Filling, Head, Watermark, Work
 from shared.store.mongo import GroupCommit
+from shared.testing.recounts import MemoryRecounts
 from shared.testing.store import MemoryJournalStore, MemoryMarkers
 from shared.vault import MemoryKeyStore
 from tests.simulation.scheduler import at_once
@@ -64,6 +65,7 @@ class SimDatabase:
     aliases: dict[str, str] = field(default_factory=dict)
     keys: MemoryKeyStore = field(default_factory=MemoryKeyStore)
     filling: Filling | None = None
+    recounts: MemoryRecounts = field(default_factory=MemoryRecounts)
     changed: Callable[[str], None] = lambda _subject: None
     again: list[str] = field(default_factory=list)
 

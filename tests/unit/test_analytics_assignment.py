@@ -9,7 +9,8 @@ import pytest
 from faust.types import TP
 
 from services.analytics.handlers import Running
-from services.analytics.stream import CHANGELOG, SOURCES, CountingApp, make_app
+from services.analytics.stream import CountingApp, make_app
+from services.analytics.topics import CHANGELOG, SOURCES
 from shared.settings import CommonSettings
 from shared.testing.environment import FakeEnvironment
 

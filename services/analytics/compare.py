@@ -1,0 +1,136 @@
+"""Comparing the KPIs with the topics: each dossier's record in the changelog, and what is told of each partition.
+
+Whether the topics hold what the journals say is compared by the services that own the journals; analytics may read no
+journal. Both together lead from the journals to the KPIs. Reads in an order that makes counting under way no drift:
+what the group has committed lies in the changelog, and whatever lies there was on a topic before. What seems to differ
+is looked for again. Repairs by a recount, and never writes a record itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from services.analytics.aggregate import REPEAT, Aggregate, decode, newer
+from services.analytics.books import Books
+from services.analytics.domain import NOTHING, Record, load, merge
+from services.analytics.fold import Fold
+from services.analytics.topics import CHANGELOG, GROUP, SOURCES
+from shared.contracts.topics import KPIS
+from shared.environment import Environment
+from shared.errors import StorageUnavailable
+from shared.kafka.client import partition_of
+from shared.kafka.topics import Place, Span
+from shared.parity import Drift, Excused, Topics
+from shared.store.recounts import Recounts
+
+LOOKS: Final = 3
+PATIENCE_SECONDS: Final = 600.0
+POLL_SECONDS: Final = 0.5
+
+
+class Store(Protocol):
+    """Where recounts are asked for. Raises `StorageUnavailable`."""
+
+    async def state(self) -> Recounts:
+        """Return what is wanted and what is done."""
+        ...
+
+    async def ask(self) -> int:
+        """Ask for one more recount; return its number."""
+        ...
+
+
+@dataclass(frozen=True)
+class KpiParity:
+    """The books of analytics. `partitions`: of the installation."""
+
+    topics: Topics
+    excused: Excused
+    recounts: Store
+    environment: Environment
+    partitions: int
+
+    async def find(self, since: datetime | None) -> list[Drift]:
+        """Return the drift of every subject that began since then (None: of all, and of the totals on view)."""
+        found = await self._look(since)
+        for _ in range(LOOKS - 1):
+            if not found:
+                break
+            # A worker that has just taken a partition over covers less, for a moment, than its records know.
+            await self.environment.sleep(REPEAT.total_seconds())
+            again = {drift.subject: drift for drift in await self._look(since)}
+            found = [again[drift.subject] for drift in found if drift.subject in again]
+        return found
+
+    async def repair(self, drifts: Sequence[Drift], since: datetime | None) -> int:
+        """Have everything recounted and wait for it; return how many drifts that concerns.
+
+        Raises `StorageUnavailable` if no worker did it in time; it is done as soon as one runs.
+        """
+        del since  # a recount is of everything
+        concerned = sum(drift.kind == "kpi" for drift in drifts)
+        if not concerned:
+            return 0
+        state = await self.recounts.state()
+        is_under_way = not state.is_done(state.wanted, self.partitions)
+        number, waited = state.wanted if is_under_way else await self.recounts.ask(), 0.0
+        while not (await self.recounts.state()).is_done(number, self.partitions):
+            if waited > PATIENCE_SECONDS:
+                raise StorageUnavailable("the recount is asked for, but not done yet")
+            await self.environment.sleep(POLL_SECONDS)
+            waited += POLL_SECONDS
+        return concerned
+
+    async def _look(self, since: datetime | None) -> list[Drift]:
+        committed, on_view = await self.topics.committed(GROUP, SOURCES), await self._on_view()
+        spans = await self.topics.spans(SOURCES, since)
+        held, dropped = await self.excused.keys(GROUP), await self.excused.discarded(GROUP)
+        drifts: list[Drift] = []
+        for number in range(self.partitions):
+            mine = {place: span for place, span in spans.items() if place[1] == number}
+            fold = Fold(number, self.partitions, dropped)
+            books = Books(fold, all(span.whole for span in mine.values()), on_view.get(number))
+            live = await self._read(books, mine, committed, since)
+            drifts += books.drifts(live, held)
+            if since is None:
+                drifts += books.totals(live, held)
+        return drifts
+
+    async def _read(
+        self, books: Books, spans: Mapping[Place, Span], committed: Mapping[Place, int], since: datetime | None
+    ) -> dict[str, Record]:
+        """Fill the books of a partition; return its records as a worker recovers them."""
+        view = books.on_view.covered if books.on_view else None
+        ends = {
+            place: max(span.start, min(span.end, committed[place], span.end if view is None else view.get(place[0], 0)))
+            for place, span in spans.items()
+        }
+        async for message in self.topics.read(
+            {p: Span(spans[p].start, end, spans[p].whole) for p, end in ends.items()}
+        ):
+            books.before(message)
+        books.close()
+        live = await self._records(books.fold.partition, since)
+        now = await self.topics.spans(SOURCES, None)
+        async for message in self.topics.read({p: Span(end, now[p].end, whole=False) for p, end in ends.items()}):
+            books.after(message)
+        return live
+
+    async def _records(self, number: int, since: datetime | None) -> dict[str, Record]:
+        spans = await self.topics.spans([CHANGELOG.name], since)
+        records: dict[str, Record] = {}
+        async for message in self.topics.read({place: span for place, span in spans.items() if place[1] == number}):
+            if message.key and message.value and partition_of(message.key, self.partitions) == number:
+                dossier = message.key.decode("utf-8", "replace")
+                records[dossier] = merge(records.get(dossier, NOTHING), load(message.value))
+        return records
+
+    async def _on_view(self) -> dict[int, Aggregate]:
+        """Return what the KPI API tells of each partition."""
+        found: dict[int, Aggregate] = {}
+        async for message in self.topics.read(await self.topics.spans([KPIS], None)):
+            aggregate = decode(message.value)
+            if aggregate is not None and newer(found.get(aggregate.partition), aggregate):
+                found[aggregate.partition] = aggregate
+        return found

@@ -1,0 +1,276 @@
+"""Making the KPIs anew and comparing them with the topics: planted drift is found, mended and gone."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.analytics import fold as folding
+from services.analytics.domain import Record, apply, load, recount_of, stamped
+from services.analytics.fold import Fold
+from services.analytics.parity import totals_of
+from services.analytics.topics import CHANGELOG, GROUP
+from shared.contracts.envelope import Message, Received
+from shared.errors import StorageUnavailable
+from shared.kafka.topics import Place, Span
+from tests.unit.analytics_office import PARTITIONS, Logs, Office
+from tests.unit.analytics_samples import message, stories
+
+FORGED: Record = {"": {"k": "d", "n": 900, "service": "parking-permit", "submitted": 1, "status": "received"}}
+
+
+def events(count: int, seed: int = 1) -> list[list[Received]]:
+    """So many dossiers' events."""
+    return [list(story) for story in stories(count, seed)]
+
+
+@pytest.fixture
+async def office() -> Office:
+    """A worker that has counted twelve dossiers."""
+    opened = Office()
+    await opened.start()
+    for story in events(12):
+        opened.publish(story)
+    await opened.count()
+    return opened
+
+
+async def restarted(office: Office) -> None:
+    """The worker again, after a crash: what was planted in its changelog counts now."""
+    office.running.clear()
+    await office.start()
+    await office.count()
+
+
+async def test_kpis_that_are_right_show_no_drift(office: Office) -> None:
+    """Also with events that are not counted yet, and with others counted since they were told."""
+    assert await office.parity.find(None) == []
+    office.publish(events(3, seed=2)[0])
+    assert await office.parity.find(None) == []
+
+
+async def test_planted_drift_is_found_mended_and_gone(office: Office) -> None:
+    """A wrong record, one of nobody's dossier and a lost one: each is named, one recount mends all, a second repair
+    finds nothing; the wrong records come back with no later recovery."""
+    expected, known = office.totals(), events(12)
+    wrong, lost = known[0][0].envelope.dossier, known[1][0].envelope.dossier
+    office.plant(wrong, FORGED)
+    office.plant("nobody", FORGED)
+    place = next(
+        p for p in range(PARTITIONS) if any(r.key == lost.encode() for r in office.logs.logs[CHANGELOG.name, p])
+    )
+    log = office.logs.logs[CHANGELOG.name, place]
+    log[:] = [record for record in log if record.key != lost.encode()]
+    await restarted(office)
+    found = await office.parity.find(None)
+    assert {drift.kind for drift in found} == {"kpi"}
+    assert (
+        {wrong, "nobody", lost}
+        <= {drift.subject for drift in found}
+        <= {wrong, "nobody", lost, "partition 0", "partition 1"}
+    )
+    assert "submitted is 1, must be 0" in next(drift.text for drift in found if drift.subject == "nobody")
+    assert await office.recounts.ask() == 1
+    await office.recount()
+    await office.count()
+    assert office.totals() == expected
+    assert await office.parity.repair(await office.parity.find(None), None) == 0
+    await restarted(office)
+    assert office.totals() == expected
+    assert (await office.parity.find(None), office.recounts.wanted) == ([], 1)
+
+
+async def test_a_recount_of_right_kpis_changes_nothing(office: Office) -> None:
+    """Twice, with events counted in between: the totals equal the fold of everything published."""
+    later = events(4, seed=3)
+    for story in later:
+        await office.recounts.ask()
+        await office.recount()
+        office.publish(story)
+        await office.count()
+    assert office.totals() == totals_of(*events(12), *later)
+    assert await office.parity.find(None) == []
+
+
+class Busy(Logs):
+    """Topics on which others publish, and the worker counts, whenever a recount has read a partition."""
+
+    def __init__(self, office: Office, waiting: list[list[Received]]) -> None:
+        self.__dict__ = office.logs.__dict__
+        self._office, self._waiting = office, waiting
+
+    async def read(self, spans: Mapping[Place, Span]) -> AsyncIterator[Message]:
+        """Records, and then some news."""
+        async for record in super().read(spans):
+            yield record
+        if self._waiting and not self._office.recounter.handling.locked():
+            self._office.publish(self._waiting.pop())
+            await self._office.count()
+
+
+async def test_what_is_counted_meanwhile_is_kept(office: Office) -> None:
+    """Events that come while a partition is read are in its new records too."""
+    later = events(6, seed=4)
+    await office.recounts.ask()
+    await office.recounter.look(lambda: office.table, Busy(office, list(later)))
+    await office.count()
+    published = [story for story in later if any(story[0].envelope.dossier.encode() == key for key in office.table)]
+    assert len(published) >= PARTITIONS
+    assert office.totals() == totals_of(*events(12), *published)
+    assert all(recount_of(load(value)) == 1 for value in office.table.values())
+
+
+async def test_what_left_the_topics_stays_as_it_is(office: Office) -> None:
+    """Dossiers whose first events are gone keep their record; published again, they are made anew from it all."""
+    expected, known = office.totals(), events(12)
+    office.logs.forget()
+    office.publish(known[0][-2:])
+    await office.recounts.ask()
+    await office.recount()
+    assert office.totals() == expected
+    assert await office.parity.find(None) == []
+    office.plant(known[0][0].envelope.dossier, stamped(FORGED, 1))
+    await restarted(office)
+    assert office.totals() != expected
+    for story in known:
+        office.publish(story)
+    await office.recounts.ask()
+    await office.recount()
+    await office.count()
+    assert office.totals() == expected
+
+
+async def test_what_dead_letters_hold_back_stays_as_it_is(office: Office) -> None:
+    """A held dossier is neither drift nor made anew: a redrive takes its events in, in order."""
+    story = events(1, seed=5)[0]
+    dossier = story[0].envelope.dossier
+    expected = office.totals()
+    await office.markers.mark(GROUP, dossier, "why", story[0].envelope.id, "2026-11-22T00:00:00.000Z")
+    office.publish(story)
+    for place in list(office.logs.logs):
+        office.logs.offsets[place] = len(office.logs.logs[place])
+    assert await office.parity.find(None) == []
+    await office.recounts.ask()
+    await office.recount()
+    assert office.totals() == expected
+
+
+async def test_a_discarded_event_is_not_counted_anew(office: Office) -> None:
+    """What operators dropped stays dropped, and what follows it counts."""
+    story = next(one for one in events(9, seed=6) if len(one) > 9)
+    first = story[0]
+    await office.markers.discard(GROUP, first.envelope.dossier, first.envelope.id, "forged", "test", "")
+    fold = Fold(0, 1, await office.markers.discarded(GROUP))
+    for received in story:
+        fold.take(message(received))
+    assert fold.mended(first.envelope.dossier, {}, everything=True) == _folded(story[1:])
+
+
+def _folded(story: list[Received]) -> Record:
+    record: Record = {}
+    for received in story:
+        record = apply(record, received.envelope, received.event)
+    return record
+
+
+async def test_a_worker_that_lost_its_partitions_changes_nothing(office: Office) -> None:
+    """A recount that ends after a rebalance neither replaces records nor is noted as done; the next one is."""
+
+    class Rebalanced(Logs):
+        def __init__(self) -> None:
+            self.__dict__ = office.logs.__dict__
+
+        async def read(self, spans: Mapping[Place, Span]) -> AsyncIterator[Message]:
+            async for record in super().read(spans):
+                yield record
+            await restarted(office)
+
+    await office.recounts.ask()
+    await office.recounter.look(lambda: office.table, Rebalanced())
+    assert office.recounts.done == {}
+    assert all(recount_of(load(value)) == 0 for value in office.table.values())
+    await office.recount()
+    assert office.recounts.done == dict.fromkeys(range(PARTITIONS), 1)
+
+
+async def test_a_predecessor_cannot_note_a_recount_as_done(office: Office) -> None:
+    """Another worker took the partitions over while this one told the changelog: it will begin again."""
+
+    async def settled() -> None:
+        await office.recounts.take(range(PARTITIONS), "successor")
+
+    await office.recounts.ask()
+    office.table.settled = settled  # type: ignore[method-assign]
+    await office.recount()
+    assert office.recounts.done == {}
+
+
+async def test_records_of_before_are_made_anew_by_a_successor(office: Office) -> None:
+    """A recount was done and some record is still of before, as when an older release counted for a while."""
+    await office.recounts.ask()
+    await office.recount()
+    await office.start()
+    assert office.recounter._is_behind(0, 1) is False
+    old = next(iter(office.table))
+    office.table.adopt({old: b"{}"})
+    office.running.rebuild(office.table.items())
+    await office.recounter.take_over(range(PARTITIONS))
+    office.running.start_from({number: {} for number in range(PARTITIONS)}, 2)
+    expected = totals_of(*events(12))
+    office.logs.offsets.clear()
+    await office.recount()
+    await office.count()
+    assert office.totals() == expected
+
+
+async def test_a_recount_outnumbers_whatever_is_there(office: Office) -> None:
+    """Numbers were lost with the database, and a wrong record bears one: the next recount mends it for good."""
+    expected = office.totals()
+    office.plant(events(12)[0][0].envelope.dossier, stamped(FORGED, 7))
+    await restarted(office)
+    assert office.totals() != expected
+    await office.recounts.ask()
+    await office.recount()
+    await restarted(office)
+    assert office.totals() == expected
+    assert await office.recounts.ask() > 8
+
+
+async def test_waiting_for_a_recount_has_an_end(office: Office) -> None:
+    """Without a worker a repair says that it is asked for; it asks once only."""
+    office.plant("nobody", FORGED)
+    found = await office.parity.find(None)
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            await office.parity.repair(found, None)
+    assert office.recounts.wanted == 1
+
+
+def test_after_a_restore_numbers_go_on_from_what_was_restored() -> None:
+    """Lost events of the old epoch, then those of the new one under the same numbers: all count, in their order."""
+    story = [received for received in events(1)[0] if received.envelope.subject == received.envelope.dossier][:4]
+    again = [Received(replace(one.envelope, epoch=1), one.event) for one in story[2:]]
+    fold = Fold(0, 1)
+    for received in [*story, *story[:2], *again]:
+        fold.take(message(received))
+    dossier = story[0].envelope.dossier
+    assert fold.is_whole((dossier, ""))
+    assert fold.records[dossier] == _folded([*story, *again])
+
+
+def test_what_cannot_be_folded_leaves_the_live_record_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event that the fold raises at is a gap for its subject, and for no other."""
+
+    def fails(record: Record, envelope: Any, event: Any) -> Record:
+        if envelope.sequence == 2 and envelope.subject == envelope.dossier:
+            raise KeyError("x")
+        return apply(record, envelope, event)
+
+    story = next(one for one in events(9, seed=6) if type(one[1].event) in folding._RELEVANT)
+    monkeypatch.setattr(folding, "apply", fails)
+    fold, dossier = Fold(0, 1), story[0].envelope.dossier
+    for received in story:
+        fold.take(message(received))
+    live = {"": {"k": "d", "n": 7, "status": "completed"}}
+    assert fold.mended(dossier, live, everything=True)[""] == live[""]
