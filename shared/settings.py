@@ -58,6 +58,9 @@ class CommonSettings(BaseSettings):
     http_connections: int = Field(1000, ge=10, le=50_000, description="a whole number from 10 to 50000")
     http_requests: int = Field(256, ge=1, le=10_000, description="a whole number from 1 to 10000")
     http_requests_per_caller: int = Field(64, ge=1, le=10_000, description="a whole number from 1 to 10000")
+    http_body_seconds: float = Field(
+        30.0, gt=0, le=600, allow_inf_nan=False, description="above 0 up to 600: how long a body may take to arrive"
+    )
     drain_seconds: float = Field(
         0.0, ge=0, le=30, description="0 to 30: how long to go on answering, not ready, after being told to stop"
     )

@@ -113,7 +113,7 @@ def create_app(
     handlers.install(app)
     app.include_router(health.router(checks or {}, gate))
     _serve_openapi(app)
-    app.add_middleware(StrictJsonBody, raw_bodies=raw_bodies)
+    app.add_middleware(StrictJsonBody, raw_bodies=raw_bodies, seconds=settings.http_body_seconds)
     app.add_middleware(Admission, gate=gate)
     app.add_middleware(Observe, owner=app, service=service, strict_transport=settings.environment == "production")
     return app

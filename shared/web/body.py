@@ -1,4 +1,4 @@
-"""Request bodies: JSON only, at most 1 MiB, strict. A pure ASGI middleware that reads a body once and hands it on.
+"""Request bodies: JSON only, at most 1 MiB, strict, in time. A pure ASGI middleware: reads a body once, hands it on.
 
 A route that must see the bytes themselves (a signed webhook, an XML file) is listed in `raw_bodies` with the media
 types it takes; only its size is checked here. Else refused with 400: malformed JSON, a name twice in an object, NaN and
@@ -7,6 +7,7 @@ infinities, lone surrogates, more than 32 levels.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.language import Texts, texts
 from shared.web.handlers import problem_response
-from shared.web.problems import MalformedJson, Problem, TooLarge, UnsupportedMediaType
+from shared.web.problems import MalformedJson, Problem, RequestTimeout, TooLarge, UnsupportedMediaType
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_DRAINED_BYTES: Final = 8 * MAX_BODY_BYTES
@@ -56,6 +57,12 @@ _LIMIT = texts(
     "È atteso al massimo 1 MiB.",
     "Expected up to 1 MiB.",
 )
+_TOO_SLOW = texts(
+    "Die Anfrage ist nicht rechtzeitig ganz angekommen.",
+    "La requête n'est pas arrivée en entier à temps.",
+    "La richiesta non è arrivata per intero in tempo.",
+    "The request has not arrived whole in time.",
+)
 
 
 class _Refused(ValueError):  # noqa: N818 - local to this module
@@ -69,11 +76,15 @@ class _Disconnected(Exception):  # noqa: N818 - local to this module
 
 
 class StrictJsonBody:
-    """Checks each request's body before the application sees it; the same bytes are handed on."""
+    """Checks each request's body before the application sees it; the same bytes are handed on.
 
-    def __init__(self, app: ASGIApp, raw_bodies: RawBodies | None = None) -> None:
+    One that is not whole after `seconds` is given up with 408 (RFC 9110, 15.5.9): it holds a place of the role.
+    """
+
+    def __init__(self, app: ASGIApp, raw_bodies: RawBodies | None = None, *, seconds: float) -> None:
         self._app = app
         self._raw_bodies = raw_bodies or {}
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the body or hand it on."""
@@ -81,8 +92,13 @@ class StrictJsonBody:
             await self._app(scope, receive, send)
             return
         try:
-            body = await _checked_body(scope, receive, self._raw_bodies.get(scope["path"]))
+            async with asyncio.timeout(self._seconds):
+                body = await _checked_body(scope, receive, self._raw_bodies.get(scope["path"]))
         except _Disconnected:
+            return
+        except TimeoutError:
+            late = RequestTimeout(_TOO_SLOW, headers={"Connection": "close"})
+            await problem_response(late, scope)(scope, receive, send)
             return
         except Problem as problem:
             await problem_response(problem, scope)(scope, receive, send)

@@ -46,7 +46,7 @@ _CALLER_BUSY = texts(
 
 
 def record_refused(reason: str) -> None:
-    """Count a caller who was sent away: opening, busy, bodies, caller or connections."""
+    """Count who was sent away: opening, busy, bodies, caller; or as a connection: connections, slow, large, broken."""
     _refused.labels(reason=reason).inc()
 
 

@@ -11,6 +11,7 @@
     │   └── AssuranceTooLow         sign in again with a stronger means
     ├── NotFound 404
     ├── MethodNotAllowed 405
+    ├── RequestTimeout 408          the body did not arrive in time
     ├── Conflict 409
     ├── Gone 410
     ├── PreconditionFailed 412      If-Match names an older version
@@ -19,6 +20,7 @@
     ├── Invalid 422                 fields with errors
     │   └── IdempotencyKeyReused    the same key with another body
     ├── TooManyRequests 429
+    ├── HeadTooLarge 431
     ├── InternalError 500           nothing is told
     └── Unavailable 503             with Retry-After
 
@@ -178,6 +180,14 @@ class MethodNotAllowed(Problem):
     title = texts("Methode nicht erlaubt", "Méthode non autorisée", "Metodo non consentito", "Method not allowed")
 
 
+class RequestTimeout(Problem):
+    """408: the request took too long to arrive; it may be sent again."""
+
+    status = 408
+    slug = "request-timeout"
+    title = texts("Zu langsam gesendet", "Envoi trop lent", "Invio troppo lento", "Sent too slowly")
+
+
 class Conflict(Problem):
     """409: the state does not allow it."""
 
@@ -259,6 +269,14 @@ class TooManyRequests(Problem):
     status = 429
     slug = "too-many-requests"
     title = texts("Zu viele Anfragen", "Trop de requêtes", "Troppe richieste", "Too many requests")
+
+
+class HeadTooLarge(Problem):
+    """431: address and headers are larger than we read."""
+
+    status = 431
+    slug = "head-too-large"
+    title = texts("Kopf zu gross", "En-tête trop volumineux", "Intestazione troppo grande", "Head too large")
 
 
 class InternalError(Problem):

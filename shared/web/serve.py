@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from shared.errors import BrokerReplaced
 from shared.phases import Background, Phases
 from shared.settings import CommonSettings
-from shared.web.connections import bounded
+from shared.web.connections import HEAD_BYTES, bounded
 from shared.web.gate import Gate
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ async def serve_async(
         host=settings.http_host,
         port=settings.http_port,
         http=bounded(settings.http_connections),
+        h11_max_incomplete_event_size=HEAD_BYTES,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -33,6 +33,7 @@ LEFT_TO_DEFAULTS: dict[str, str] = {
     "http_connections": "a default for every installation",
     "http_requests": "a default for every installation",
     "http_requests_per_caller": "a default for every installation",
+    "http_body_seconds": "a default for every installation",
     "catalogue": "a folder a town mounts",
     "poll_first_seconds": "a default for every installation",
     "kpi_overlap": "a default for every installation",

@@ -1,5 +1,6 @@
 """Routes that read other bodies than strict JSON: listed by path and media type, everything else stays strict."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -19,7 +20,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application with one raw and one ordinary route."""
     verifier = FakeIssuer(FakeEnvironment()).verifier()
     raw = {"/v1/files": ("application/xml", "text/xml")}
-    app = create_app("Test", "payments", settings=settings(), verifier=verifier, raw_bodies=raw)
+    app = create_app("Test", "payments", settings=settings(http_body_seconds=0.2), verifier=verifier, raw_bodies=raw)
 
     @app.post("/v1/files", dependencies=[Depends(public("a test"))])
     async def files(request: Request) -> dict[str, int]:
@@ -57,3 +58,16 @@ async def test_other_routes_stay_strict(client: httpx.AsyncClient) -> None:
     """The exception is for one path only."""
     answer = await client.post("/v1/other", content=b"<a/>", headers={"Content-Type": "application/xml"})
     problem(answer, 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/other"])
+async def test_a_body_that_does_not_come_whole_is_given_up(path: str, client: httpx.AsyncClient) -> None:
+    """408 in the caller's language, and the connection is closed: it holds a place of the role."""
+
+    async def dripping() -> AsyncIterator[bytes]:
+        yield b"<a"
+        await asyncio.Event().wait()
+
+    answer = await client.post(path, content=dripping(), headers={"Content-Type": "text/xml", "Accept-Language": "it"})
+    assert problem(answer, 408, "request-timeout")["detail"] == "La richiesta non è arrivata per intero in tempo."
+    assert answer.headers["connection"] == "close"
