@@ -8,6 +8,7 @@ import pytest
 from deploy.local.tools.operate import JOURNALED, runs
 from services import cli
 from services.cli import JOURNALS
+from services.operations.command import misplaced
 from shared.testing.web import settings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -64,4 +65,4 @@ def test_a_command_beside_its_own_service_goes_on() -> None:
     """A service's second group is its own too, and settings that name no service are believed."""
     asked = cli._parser().parse_args(["dlq", "list", "--group", "identity-reuse"])
     for name in ("identity", None):
-        assert cli.misplaced(asked, settings().model_copy(update={"otel_service_name": name})) is None
+        assert misplaced(asked, settings().model_copy(update={"otel_service_name": name})) is None
