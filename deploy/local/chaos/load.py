@@ -37,24 +37,20 @@ class Canaries:
     clock: Callable[[], float]
     told: Callable[[Canary | None, Played], None]
     failures: list[str] = field(default_factory=list)
-    _flying: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def fly(self, ended: asyncio.Event) -> None:
         """Send them until told to stop, then wait for those under way."""
-        for person in cycle(self.people):
-            if ended.is_set():
-                break
-            if len(self._flying) >= MOST_FLYING:
-                await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
-            task = asyncio.create_task(self._one(person))
-            self._flying.add(task)
-            task.add_done_callback(self._flying.discard)
-            await asyncio.sleep(PAUSE_SECONDS)
-        await asyncio.gather(*self._flying)
+        async with asyncio.TaskGroup() as flying:
+            places = asyncio.Semaphore(MOST_FLYING)
+            for person in cycle(self.people):
+                await places.acquire()
+                if ended.is_set():
+                    break
+                flying.create_task(self._one(person)).add_done_callback(lambda _: places.release())
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def _one(self, person: dict[str, Any]) -> None:
         citizen = Citizen(self.town, person)
-        await citizen.token()
         pressed, started = self.clock(), time.monotonic()
         longest = 0.0
         waited = 0.0
