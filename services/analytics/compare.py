@@ -1,9 +1,9 @@
 """Comparing the KPIs with the topics: each dossier's record in the changelog, and what is told of each partition.
 
 Whether the topics hold what the journals say is compared by the services that own the journals; analytics may read no
-journal. Both together lead from the journals to the KPIs. Reads in an order that makes counting under way no drift:
-what the group has committed lies in the changelog, and whatever lies there was on a topic before. What seems to differ
-is looked for again. Repairs by a recount, and never writes a record itself.
+journal. Both together lead from the journals to the KPIs. Asks in an order that makes counting under way no drift: what
+the group had committed lies in the changelog, and what lies there was on a topic before. What seems to differ is looked
+for again. Repairs by a recount, and never writes a record itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from shared.kafka.topics import Place, Span
 from shared.parity import Drift, Excused, Topics
 from shared.store.recounts import Recounts
 
-LOOKS: Final = 3
+LOOKS: Final = 2
 PATIENCE_SECONDS: Final = 600.0
 POLL_SECONDS: Final = 0.5
 
@@ -84,6 +84,7 @@ class KpiParity:
 
     async def _look(self, since: datetime | None) -> list[Drift]:
         committed, on_view = await self.topics.committed(GROUP, SOURCES), await self._on_view()
+        changelog = await self.topics.spans([CHANGELOG.name], since)
         spans = await self.topics.spans(SOURCES, since)
         held, dropped = await self.excused.keys(GROUP), await self.excused.discarded(GROUP)
         drifts: list[Drift] = []
@@ -91,36 +92,32 @@ class KpiParity:
             mine = {place: span for place, span in spans.items() if place[1] == number}
             fold = Fold(number, self.partitions, dropped)
             books = Books(fold, all(span.whole for span in mine.values()), on_view.get(number))
-            live = await self._read(books, mine, committed, since)
+            await self._read(books, mine, committed)
+            live = await self._records(number, changelog[CHANGELOG.name, number])
             drifts += books.drifts(live, held)
             if since is None:
                 drifts += books.totals(live, held)
         return drifts
 
-    async def _read(
-        self, books: Books, spans: Mapping[Place, Span], committed: Mapping[Place, int], since: datetime | None
-    ) -> dict[str, Record]:
-        """Fill the books of a partition; return its records as a worker recovers them."""
+    async def _read(self, books: Books, spans: Mapping[Place, Span], committed: Mapping[Place, int]) -> None:
+        """Fill the books of a partition: up to what is both committed and on view, then the rest."""
         view = books.on_view.covered if books.on_view else None
         ends = {
             place: max(span.start, min(span.end, committed[place], span.end if view is None else view.get(place[0], 0)))
             for place, span in spans.items()
         }
-        async for message in self.topics.read(
-            {p: Span(spans[p].start, end, spans[p].whole) for p, end in ends.items()}
-        ):
+        certain = {place: Span(spans[place].start, end, whole=False) for place, end in ends.items()}
+        async for message in self.topics.read(certain):
             books.before(message)
         books.close()
-        live = await self._records(books.fold.partition, since)
-        now = await self.topics.spans(SOURCES, None)
-        async for message in self.topics.read({p: Span(end, now[p].end, whole=False) for p, end in ends.items()}):
+        rest = {place: Span(end, spans[place].end, whole=False) for place, end in ends.items()}
+        async for message in self.topics.read(rest):
             books.after(message)
-        return live
 
-    async def _records(self, number: int, since: datetime | None) -> dict[str, Record]:
-        spans = await self.topics.spans([CHANGELOG.name], since)
+    async def _records(self, number: int, span: Span) -> dict[str, Record]:
+        """Return the records of a partition as a worker recovers them."""
         records: dict[str, Record] = {}
-        async for message in self.topics.read({place: span for place, span in spans.items() if place[1] == number}):
+        async for message in self.topics.read({(CHANGELOG.name, number): span}):
             if message.key and message.value and partition_of(message.key, self.partitions) == number:
                 dossier = message.key.decode("utf-8", "replace")
                 records[dossier] = merge(records.get(dossier, NOTHING), load(message.value))
