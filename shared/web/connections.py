@@ -55,86 +55,94 @@ _BROKEN: Final = _answer(BadRequest, "Expected HTTP/1.1 (RFC 9112).", {})
 def bounded(limit: int) -> type[asyncio.Protocol]:
     """Return uvicorn's protocol with at most `limit` connections at once, probes aside."""
 
-    class Bounded(H11Protocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            _end_when_stalled(transport)
-            self.too_many = len(self.connections) > limit
-            self.patience: asyncio.TimerHandle | None = None
-            self.wait(REFUSED_SECONDS if self.too_many else HEAD_SECONDS)
-
-        def data_received(self, data: bytes) -> None:
-            if self.too_many and not data.startswith(PROBES):
-                self.refuse("connections", _FULL)
-                return
-            self.too_many = False
-            super().data_received(data)
-            if not self.transport.is_closing():
-                self.watch()
-
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            if not self.transport.is_closing():
-                self.watch()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self.stop_waiting()
-            super().connection_lost(exc)
-
-        def watch(self) -> None:
-            """Wait only so long for what belongs to no request under way: a head, or the rest of a refused body."""
-            if self.cycle is not None and not self.cycle.response_complete:
-                self.stop_waiting()
-            elif self.is_between_requests():
-                self.stop_waiting()
-                self.keep_alive()
-            elif self.patience is None:
-                self.wait(HEAD_SECONDS)
-
-        def is_between_requests(self) -> bool:
-            """Whether an answered request has come to its end and nothing of the next one has come."""
-            return self.cycle is not None and self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
-
-        def keep_alive(self) -> None:
-            """Keep the connection for a while, as uvicorn does after an answer; not so after a refused body's end."""
-            if self.timeout_keep_alive_task is None:
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
-
-        def wait(self, seconds: float) -> None:
-            self.patience = self.loop.call_later(seconds, self.give_up)
-
-        def stop_waiting(self) -> None:
-            if self.patience is not None:
-                self.patience.cancel()
-                self.patience = None
-
-        def give_up(self) -> None:
-            """Close; who has begun with a head is told why. Browsers open connections that they never use."""
-            self.patience = None
-            if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
-                self.refuse("slow", _LATE)
-            else:
-                self.transport.close()
-
-        def send_400_response(self, msg: str) -> None:
-            """Refuse what is no HTTP in our words; in the middle of an answer there is nothing more to say."""
-            is_large = len(self.conn.trailing_data[0]) > HEAD_BYTES
-            if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-                self.transport.close()
-            elif is_large:
-                self.refuse("large", _LARGE)
-            else:
-                self.refuse("broken", _BROKEN)
-
-        def refuse(self, reason: str, answer: bytes) -> None:
-            if not self.transport.is_closing():
-                record_refused(reason)
-                self.transport.write(answer)
-                self.transport.close()
+    class Bounded(_Connection):
+        most = limit
 
     return Bounded
+
+
+class _Connection(H11Protocol):
+    """uvicorn's protocol; at most `most` at once, probes aside."""
+
+    most: int
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        _end_when_stalled(transport)
+        self.too_many = len(self.connections) > self.most
+        self.patience: asyncio.TimerHandle | None = None
+        self.wait(REFUSED_SECONDS if self.too_many else HEAD_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        if self.too_many and not data.startswith(PROBES):
+            self.refuse("connections", _FULL)
+            return
+        self.too_many = False
+        super().data_received(data)
+        if not self.transport.is_closing():
+            self.watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self.watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.stop_waiting()
+        super().connection_lost(exc)
+
+    def watch(self) -> None:
+        """Wait only so long for what belongs to no request under way: a head, or the rest of a refused body."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.stop_waiting()
+        elif self.is_between_requests():
+            self.stop_waiting()
+            self.keep_alive()
+        elif self.patience is None:
+            self.wait(HEAD_SECONDS)
+
+    def is_between_requests(self) -> bool:
+        """Whether an answered request has come to its end and nothing of the next one has come."""
+        return self.cycle is not None and self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
+
+    def keep_alive(self) -> None:
+        """Keep the connection for a while, as uvicorn does after an answer; not so after a refused body's end."""
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def wait(self, seconds: float) -> None:
+        self.patience = self.loop.call_later(seconds, self.give_up)
+
+    def stop_waiting(self) -> None:
+        if self.patience is not None:
+            self.patience.cancel()
+            self.patience = None
+
+    def give_up(self) -> None:
+        """Close; who has begun with a head is told why. Browsers open connections that they never use."""
+        self.patience = None
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self.refuse("slow", _LATE)
+        else:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP in our words; in the middle of an answer there is nothing more to say."""
+        is_large = len(self.conn.trailing_data[0]) > HEAD_BYTES
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()
+        elif is_large:
+            self.refuse("large", _LARGE)
+        else:
+            self.refuse("broken", _BROKEN)
+
+    def refuse(self, reason: str, answer: bytes) -> None:
+        if not self.transport.is_closing():
+            record_refused(reason)
+            self.transport.write(answer)
+            self.transport.close()
 
 
 def _end_when_stalled(transport: asyncio.Transport) -> None:

@@ -29,6 +29,7 @@ DEFAULTED: dict[str, str] = {
     "http_connections": "the same limit everywhere",
     "http_requests": "the same limit everywhere",
     "http_requests_per_caller": "the same limit everywhere",
+    "http_body_seconds": "the same limit everywhere",
     "drain_seconds": "on one machine there is no other replica to go to",
     "municipality": "the default is the sample town",
     "catalogue": "a town's own services beside those shipped",
