@@ -11,11 +11,19 @@ import { day, moment, t } from "./words.js";
 
 export async function dossier(id) {
   const view = await get(`/v1/dossiers/${id}`);
-  const [service, entries] = await Promise.all([get(`/v1/services/${view.service}`), get(`/v1/dossiers/${id}/timeline`)]);
+  const [service, entries] = await Promise.all([serviceOf(view), get(`/v1/dossiers/${id}/timeline`)]);
   const page = new DossierPage(service, happened(entries));
   await page.show(view);
   if (!view.ending) page.listen();
   return { title: `${view.title} ${view.reference}`, node: page.node(view), dispose: () => page.dispose() };
+}
+
+// A service may have left the catalogue: the request is shown without what only the service could tell.
+function serviceOf(view) {
+  return get(`/v1/services/${view.service}`).catch((problem) => {
+    if (problem.status !== 404) throw problem;
+    return { steps: [], evidence: [] };
+  });
 }
 
 class DossierPage {
