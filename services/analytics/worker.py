@@ -172,7 +172,9 @@ class Counting:
             environment,
             settings.kafka_partitions,
         )
-        leases, seconds = MongoLeases(database, environment), settings.parity_seconds
+        # The embedded broker does not tell how far its topics go.
+        seconds = settings.parity_seconds if settings.kafka_idempotence else 0
+        leases = MongoLeases(database, environment)
         await ParityJob(GROUP, (books,), leases, environment, seconds, settings.parity_repair).run()
 
     async def _publish(self) -> None:

@@ -8,6 +8,7 @@ from asyncio.subprocess import PIPE
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.local.journeys import books
@@ -85,6 +86,8 @@ async def left_of(stack: Stack, town: Town, played: Sequence[Played]) -> dict[st
 async def test_everything_is_made_anew_while_people_hand_in(stack: Stack, town: Town) -> None:
     """Wrong KPI records are named by the comparison; a replay and one repair under traffic make KPIs and a lost message
     what they were, to the last figure; timelines are the same; a second repair finds nothing to do."""
+    if stack.broker_kind == "embedded":
+        pytest.skip("the embedded broker does not tell how far its topics go")
     crowd = Crowd(town, await residents(town))
     await crowd.play(mixed(DOSSIERS, seed=11, hasty=False))
     assert [check for check in await audit(stack, town, crowd.played) if not check.ok] == []
@@ -95,14 +98,12 @@ async def test_everything_is_made_anew_while_people_hand_in(stack: Stack, town: 
     await wrong_money(stack, before)
     await lose_a_message(stack, first[1].dossier)
     traffic = asyncio.create_task(crowd.play(mixed(DOSSIERS, seed=12, hasty=False)))
-    code, said = await operate(stack, WORKER, "parity", "--service", "analytics")
-    assert code == 1
-    named = {line.split()[1].rstrip(":") for line in said.splitlines() if line.startswith("  kpi")}
-    assert {wrong, NOBODY} <= named <= {wrong, NOBODY, "partition"}, said
-    for service in books.COLLECTIONS:
-        assert (await operate(stack, f"{service}-worker", "replay", "--service", service))[0] == 0
+    replays = (operate(stack, f"{service}-worker", "replay", "--service", service) for service in books.COLLECTIONS)
+    assert [code for code, _ in await asyncio.gather(*replays)] == [0] * len(books.COLLECTIONS)
     code, said = await operate(stack, WORKER, "parity", "--service", "analytics", "--repair")
     assert (code, "repaired, 0 left to people" in said) == (0, True), said
+    named = {line.split()[1].rstrip(":") for line in said.splitlines() if line.startswith("  kpi")}
+    assert {wrong, NOBODY} <= named <= {wrong, NOBODY, "partition"}, said
     await traffic
     assert crowd.failures == []
     assert [check for check in await audit(stack, town, crowd.played) if not check.ok] == []
