@@ -246,3 +246,14 @@ async def started(client: Any) -> None:
             await asyncio.sleep(1)
         else:
             return
+
+
+async def stop_reading(consumer: Any) -> None:
+    """Stop a consumer that is in no group.
+
+    aiokafka ends this with a cancellation when the consumer was assigned nothing, which is not meant for the caller.
+    """
+    stopping = asyncio.ensure_future(consumer.stop())
+    await asyncio.wait({stopping})
+    if not stopping.cancelled():
+        stopping.result()

@@ -17,7 +17,7 @@ from shared.contracts.topics import Topic
 from shared.environment import Environment
 from shared.errors import BrokerReplaced, BrokerUnavailable, Transient
 from shared.journal.model import Filling, JournalStore
-from shared.kafka.client import cluster_id, ensure_topics
+from shared.kafka.client import cluster_id, ensure_topics, stop_reading
 from shared.kafka.connection import connection
 from shared.settings import CommonSettings
 
@@ -98,5 +98,5 @@ async def _is_empty(settings: CommonSettings, topic: str) -> bool:
     except (KafkaError, OSError) as error:
         raise BrokerUnavailable(type(error).__name__) from error
     finally:
-        await consumer.stop()
+        await stop_reading(consumer)
     return sum(ends.values()) == 0

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from shared.contracts.envelope import Message
 from shared.contracts.topics import dead_letter_topic
 from shared.errors import BrokerUnavailable
-from shared.kafka.client import admin, partition_of
+from shared.kafka.client import admin, partition_of, stop_reading
 from shared.kafka.connection import connection
 from shared.kafka.reader import message_of
 from shared.settings import CommonSettings
@@ -74,4 +74,4 @@ class KafkaLetters:
         except (KafkaError, OSError) as error:
             raise BrokerUnavailable(type(error).__name__) from error
         finally:
-            await consumer.stop()
+            await stop_reading(consumer)

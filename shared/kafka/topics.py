@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from shared.contracts.envelope import Message
 from shared.errors import BrokerUnavailable
-from shared.kafka.client import admin
+from shared.kafka.client import admin, stop_reading
 from shared.kafka.connection import connection
 from shared.kafka.fence import keep_to
 from shared.kafka.reader import message_of
@@ -51,14 +51,13 @@ class KafkaTopics:
         except (KafkaError, OSError) as error:
             raise BrokerUnavailable(type(error).__name__) from error
         finally:
-            await consumer.stop()
+            await stop_reading(consumer)
         return {(part.topic, part.partition): Span(starts[part], ends[part], starts[part] == 0) for part in parts}
 
     async def read(self, spans: Mapping[Place, Span]) -> AsyncIterator[Message]:
         """Yield the records of these spans, each partition in its order."""
         parts = [TopicPartition(*place) for place, span in spans.items() if span.start < span.end]
         if not parts:
-            # aiokafka ends with a cancellation of the caller when a consumer is stopped that was assigned nothing.
             return
         consumer = self._consumer()
         try:
@@ -68,7 +67,7 @@ class KafkaTopics:
         except (KafkaError, OSError) as error:
             raise BrokerUnavailable(type(error).__name__) from error
         finally:
-            await consumer.stop()
+            await stop_reading(consumer)
 
     async def committed(self, group: str, topics: Sequence[str]) -> dict[Place, int]:
         """Return the next offset of a group by partition; 0 where it never committed."""
