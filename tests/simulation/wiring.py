@@ -152,10 +152,25 @@ def catalogue(_own: object = None) -> Any:
     return load_catalogue()
 
 
-@contextmanager
-def plugged() -> Iterator[None]:
-    """Put the simulated connections where the product makes its own."""
-    stand_ins: dict[str, Any] = {
+def _analytics() -> dict[str, Any]:
+    return {
+        "services.analytics.worker.MongoInstallation": small.SimInstallation,
+        "services.analytics.worker.MongoMarkers": small.markers,
+        "services.analytics.worker.MongoRecounts": small.recounts,
+        "services.analytics.worker.MongoLeases": small.SimLeases,
+        "services.analytics.worker.KafkaTopics": kafka.SimTopics,
+        "services.analytics.worker.make_app": faust.make_app,
+        "services.analytics.worker.consume": faust.consume,
+        "services.analytics.worker.bind_to_running_loop": lambda _app: None,
+        "services.analytics.worker.current_partition": faust.current_partition,
+        "services.analytics.worker.serve_async": serve,
+        "services.analytics.worker.create_app": _create_app,
+        "services.analytics.worker.tempfile": SimpleNamespace(TemporaryDirectory=lambda **_: nullcontext("")),
+    }
+
+
+def _shared() -> dict[str, Any]:
+    return {
         "shared.kafka.client.AIOKafkaProducer": kafka.SimProducer,
         "shared.kafka.client.AIOKafkaAdminClient": kafka.SimAdmin,
         "shared.kafka.client.keep_to": kafka.keep_to,
@@ -172,6 +187,11 @@ def plugged() -> Iterator[None]:
         "shared.runtime.MongoInstallation": small.SimInstallation,
         "shared.runtime.serve_async": serve,
         "shared.work.POLL_SECONDS": 1.0,
+    }
+
+
+def _services() -> dict[str, Any]:
+    return {
         "services.intake.compose.MongoFiles": small.SimFiles,
         "services.intake.compose.create_app": _create_app,
         "services.intake.compose.prepare_delays": store.prepare,
@@ -179,21 +199,14 @@ def plugged() -> Iterator[None]:
         "services.intake.work.render": _render,
         "services.payments.books.MongoBooks": small.SimBooks,
         "services.payments.books.prepare_books": store.prepare,
-        "services.analytics.worker.MongoInstallation": small.SimInstallation,
-        "services.analytics.worker.MongoMarkers": small.markers,
-        "services.analytics.worker.MongoRecounts": small.recounts,
-        "services.analytics.worker.MongoLeases": small.SimLeases,
-        "services.analytics.worker.KafkaTopics": kafka.SimTopics,
-        "services.analytics.worker.make_app": faust.make_app,
-        "services.analytics.worker.consume": faust.consume,
-        "services.analytics.worker.bind_to_running_loop": lambda _app: None,
-        "services.analytics.worker.current_partition": faust.current_partition,
-        "services.analytics.worker.serve_async": serve,
-        "services.analytics.worker.create_app": _create_app,
-        "services.analytics.worker.tempfile": SimpleNamespace(TemporaryDirectory=lambda **_: nullcontext("")),
     }
+
+
+@contextmanager
+def plugged() -> Iterator[None]:
+    """Put the simulated connections where the product makes its own."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, stand_in in stand_ins.items():
+        for name, stand_in in (_shared() | _services() | _analytics()).items():
             patch.setattr(name, stand_in)
         yield
 
