@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.local import alertmanager, prometheus
 from deploy.local.alertmanager import Alertmanager
@@ -31,6 +31,7 @@ from tests.journey.quickened import quickened
 FACTOR = 30
 PORT_OFFSET = 260
 PATIENCE_SECONDS = 120.0
+COMPARED_SECONDS = "3"
 RECEIVERS = {"page": ("on-call",), "ticket": ("office-hours",)}
 SLIPS = {"account": "fee", "count": 1}
 RESIDENCE = {"purpose": "bank", "content": "simple"}
@@ -134,12 +135,29 @@ async def _submitted(town: Town, place: int, count: int = 1) -> Citizen:
     return citizen
 
 
+def _dossierbus(stack: Stack, role: str, *arguments: str) -> None:
+    """Run a command with the settings of a role, as its runbook says."""
+    command = [sys.executable, "-m", "services.cli", *arguments]
+    subprocess.run(command, env=stack.env_for(role), cwd=CHECKOUT, check=True)
+
+
 def _discard(stack: Stack) -> None:
     """Do what the runbook says of a record that nobody can ever handle."""
     poison = attributes(POISON.message.headers)
     which = ["--key", poison["partitionkey"], "--event", poison["id"], "--reason", "forged"]
-    command = [sys.executable, "-m", "services.cli", "dlq", "discard", "--group", "analytics", *which]
-    subprocess.run(command, env=stack.env_for("analytics-worker"), cwd=CHECKOUT, check=True)
+    _dossierbus(stack, "analytics-worker", "dlq", "discard", "--group", "analytics", *which)
+
+
+async def _skip(stack: Stack, group: str, topic: str) -> None:
+    """Move the offsets of a group that nobody is in to the end, as a hand too quick does."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        parts = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        consumer.assign(parts)
+        await consumer.commit(await consumer.end_offsets(parts))
+    finally:
+        await consumer.stop()
 
 
 async def mails_are_refused(stack: Stack, town: Town, watch: Watch) -> None:
@@ -166,6 +184,21 @@ async def nobody_looks_at_a_dead_letter(stack: Stack, town: Town, watch: Watch) 
         await producer.stop()
     await watch.fires("DeadLettersUnattended")
     await asyncio.to_thread(_discard, stack)
+
+
+async def events_are_skipped(stack: Stack, town: Town, watch: Watch) -> None:
+    """A group's offsets are set past events that it never read; the comparison of the books notices and repairs."""
+    role = "notifications-worker"
+    await asyncio.to_thread(stack.stop_role, role)
+    await (await _submitted(town, 26)).until("completed")
+    await _skip(stack, "notifications", INTAKE_EVENTS)
+    await asyncio.to_thread(stack.start_role, role, {"PARITY_SECONDS": COMPARED_SECONDS})
+    await watch.fires("JournalsDiverge")
+    repair = ("parity", "--service", "notifications", "--repair", "--as", "on-call")
+    await asyncio.to_thread(_dossierbus, stack, role, *repair)
+    await asyncio.to_thread(watch.alertmanager.wait_clear, ("JournalsDiverge",), PATIENCE_SECONDS)
+    await asyncio.to_thread(stack.stop_role, role)
+    await asyncio.to_thread(stack.start_role, role)
 
 
 async def the_register_is_away(stack: Stack, town: Town, watch: Watch) -> None:
@@ -226,6 +259,7 @@ async def test_every_alert_fires_on_its_fault_and_clears(stack: Stack, town: Tow
     await asyncio.gather(*(fault(stack, town, watch) for fault in beside))
     await news_of_money_does_not_arrive(stack, town, watch, payer)
     await overdue
+    await events_are_skipped(stack, town, watch)
     await the_broker_hangs(stack, town, watch)
     assert watch.seen == set(rules())
     await watch.clears()
