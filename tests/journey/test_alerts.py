@@ -150,10 +150,11 @@ def _discard(stack: Stack) -> None:
 
 async def _skip(stack: Stack, group: str, topic: str) -> None:
     """Move the offsets of a group that nobody is in to the end, as a hand too quick does."""
+    partitions = int(stack.env_for("notifications-worker")["KAFKA_PARTITIONS"])
+    parts = [TopicPartition(topic, number) for number in range(partitions)]
     consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
-        parts = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
         consumer.assign(parts)
         await consumer.commit(await consumer.end_offsets(parts))
     finally:
