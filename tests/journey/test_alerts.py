@@ -190,16 +190,18 @@ async def nobody_looks_at_a_dead_letter(stack: Stack, town: Town, watch: Watch) 
 async def events_are_skipped(stack: Stack, town: Town, watch: Watch) -> None:
     """A group's offsets are set past events that it never read; the comparison of the books notices and repairs."""
     role = "notifications-worker"
-    await asyncio.to_thread(stack.stop_role, role)
-    await (await _submitted(town, 26)).until("completed")
-    await _skip(stack, "notifications", INTAKE_EVENTS)
-    await asyncio.to_thread(stack.start_role, role, {"PARITY_SECONDS": COMPARED_SECONDS})
-    await watch.fires("JournalsDiverge")
     repair = ("parity", "--service", "notifications", "--repair", "--as", "on-call")
-    await asyncio.to_thread(_dossierbus, stack, role, *repair)
-    await asyncio.to_thread(watch.alertmanager.wait_clear, ("JournalsDiverge",), PATIENCE_SECONDS)
     await asyncio.to_thread(stack.stop_role, role)
-    await asyncio.to_thread(stack.start_role, role)
+    try:
+        await (await _submitted(town, 26)).until("completed")
+        await _skip(stack, "notifications", INTAKE_EVENTS)
+        await asyncio.to_thread(stack.start_role, role, {"PARITY_SECONDS": COMPARED_SECONDS})
+        await watch.fires("JournalsDiverge")
+        await asyncio.to_thread(_dossierbus, stack, role, *repair)
+        await asyncio.to_thread(watch.alertmanager.wait_clear, ("JournalsDiverge",), PATIENCE_SECONDS)
+    finally:
+        await asyncio.to_thread(stack.stop_role, role)
+        await asyncio.to_thread(stack.start_role, role)
 
 
 async def the_register_is_away(stack: Stack, town: Town, watch: Watch) -> None:
