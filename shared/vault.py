@@ -214,7 +214,7 @@ class Vault:
         stored = await self._store.get(owner_id)
         keyring = self._keyring(owner_id, stored or {})
         if stored and erasures == self._erasures:
-            self._remember(owner_id, now + CACHE_TTL, keyring)
+            self._remember(owner_id, now, keyring)
         else:
             self._cache.pop(owner_id, None)
         return keyring
@@ -238,10 +238,11 @@ class Vault:
         self._erasures += 1
         self._cache.pop(owner_id, None)
 
-    def _remember(self, owner_id: str, until: datetime, keyring: Keyring) -> None:
-        self._cache[owner_id] = (until, keyring)
+    def _remember(self, owner_id: str, now: datetime, keyring: Keyring) -> None:
+        self._cache[owner_id] = (now + CACHE_TTL, keyring)
         self._cache.move_to_end(owner_id)
-        while len(self._cache) > CACHE_SIZE:
+        # Five opened keys are 13 kB: what may no longer be used is not kept either.
+        while len(self._cache) > CACHE_SIZE or next(iter(self._cache.values()))[0] <= now:
             self._cache.popitem(last=False)
 
     def _keyring(self, owner_id: str, wrapped: Mapping[str, bytes]) -> Keyring:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import weakref
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
@@ -175,6 +176,19 @@ async def test_keys_are_cached_and_the_cache_is_bounded(
     assert store.reads == 3
     await vault.open("b")
     assert store.reads == 4
+
+
+async def test_keys_that_may_no_longer_be_used_are_not_kept_in_memory(
+    vault: Vault, environment: FakeEnvironment
+) -> None:
+    """A keyring is let go when others are opened after its 30 seconds, not only when the cache is full."""
+    await vault.create("a", ["form"])
+    await vault.create("b", ["form"])
+    opened = weakref.ref(await vault.open("a"))
+    environment.advance(timedelta(seconds=30))
+    assert opened() is not None
+    await vault.open("b")
+    assert opened() is None
 
 
 async def test_an_owner_unknown_now_may_be_known_a_moment_later(vault: Vault) -> None:
