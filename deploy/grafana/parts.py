@@ -182,6 +182,18 @@ def group_commits(only: str = "") -> Panel:
     )
 
 
+def not_queued(only: str = "") -> Panel:
+    """Reads and writes sent away."""
+    total = rate("dossierbus_mongo_refused_total", "collection, operation", only)
+    return Panel(
+        "Reads and writes not queued",
+        "Per second: too many wait for MongoDB already, and the caller is told to come again. Normal: 0.",
+        (Query(f"{total} or vector(0)", "{{collection}} {{operation}}"),),
+        "ops",
+        limits=((0.1, "red"),),
+    )
+
+
 def replicas(only: str) -> Panel:
     """Who runs."""
     return Panel(
