@@ -8,6 +8,9 @@ A detour is a port on which others reach a process by way of a fault proxy inste
 DEFAULT_BASE = 8100
 SPAN = 130
 
+FIRST_PASSING = 32_768
+"""From here Linux gives ports to whoever connects (`ip_local_port_range`): a listener may find its own taken."""
+
 OFFSETS: dict[str, int] = {
     "intake-api": 0,
     "intake-worker": 1,
@@ -76,8 +79,8 @@ def detour_of(name: str, base: int = DEFAULT_BASE) -> int:
 
 
 def check_base(base: int) -> int:
-    """`base` itself when all derived ports are valid and unprivileged, else ValueError that says the allowed range."""
-    highest = 65535 - SPAN
+    """`base` itself when all derived ports are unprivileged and no client's, else ValueError with the allowed range."""
+    highest = FIRST_PASSING - SPAN
     if not 1024 <= base <= highest:
         raise ValueError(f"The base port must be between 1024 and {highest}, not {base}.")
     return base

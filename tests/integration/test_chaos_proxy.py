@@ -1,7 +1,6 @@
 """The fault proxy on real sockets: it passes on, comes late, cuts, and falls silent."""
 
 import asyncio
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +11,7 @@ import pytest
 
 from deploy.local.chaos import proxy
 from deploy.local.chaos.proxy import order
+from deploy.local.sandbox.testing import free_port
 from deploy.local.stack import CHECKOUT
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -33,7 +33,7 @@ class Way:
 async def way() -> AsyncIterator[Way]:
     """The proxy as the process it is, with one link."""
     server = await asyncio.start_server(_echo, "127.0.0.1", 0)
-    way = Way(_free_port(), _free_port())
+    way = Way(free_port(), free_port())
     link = f"echo={way.port}:{server.sockets[0].getsockname()[1]}"
     command = [sys.executable, "-m", "deploy.local.chaos.proxy", str(way.control), link]
     process = await asyncio.create_subprocess_exec(*command, cwd=CHECKOUT)
@@ -45,13 +45,6 @@ async def way() -> AsyncIterator[Way]:
     await process.wait()
     server.close()
     await server.wait_closed()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def _listens(port: int) -> bool:

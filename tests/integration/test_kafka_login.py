@@ -21,6 +21,7 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from deploy.local import kafka
 from deploy.local.broker import kafka_node
+from deploy.local.ports import check_base
 from deploy.local.processes import Launch, ManagedProcess
 from services.analytics.stream import _credentials
 from shared.contracts.topics import Topic
@@ -33,7 +34,7 @@ from shared.settings import CommonSettings
 from tests.integration.conftest import Kafka
 from tests.unit.sample_journal import noted, record_of
 
-NODE: Final = kafka_node(1, 32_700, alone=True, detours=False)
+NODE: Final = kafka_node(1, check_base(32_600), alone=True, detours=False)
 USERS: Final = {"identity": "right horse", "stranger": "x"}
 TOPIC: Final = Topic("login-test", "tests", (), ())
 

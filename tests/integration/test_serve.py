@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -18,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.local.sandbox.testing import free_port
 from shared.web.serve import GRACE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -95,13 +95,6 @@ serve(app, settings, [background], {phases})
 """
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Role:
     """A running role and what it printed."""
 
@@ -113,13 +106,17 @@ class Role:
         """Wait until readiness answers with one of these states; 200 unless told otherwise."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                if httpx.get(f"{self.base}/health/ready", timeout=1).status_code in (states or (200,)):
-                    return
-            except httpx.TransportError:
-                pass
+            if self._readiness() in (states or (200,)):
+                return
             time.sleep(0.05)
         pytest.fail(f"the role did not start: {self.process.communicate()}")
+
+    def _readiness(self) -> int | None:
+        """What the probe answers; None while nobody listens."""
+        try:
+            return httpx.get(f"{self.base}/health/ready", timeout=1).status_code
+        except httpx.TransportError:
+            return None
 
     def end(self) -> tuple[int, list[str], list[dict[str, object]]]:
         """Wait for the end: exit code, events of our own loggers in order, all log lines."""

@@ -1,21 +1,28 @@
 """Run a stand-in inside a test: a real server on a free loopback port, in a thread, while a `with` block lasts."""
 
+import random
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import cycle, islice
 
 import uvicorn
 from fastapi import FastAPI
 
 _START_SECONDS = 10.0
+_PORTS = range(17_000, 20_000)
+"""Below the ports that Linux gives to connections, or any client could take one before its listener does."""
+_candidates = cycle(random.sample(_PORTS, len(_PORTS)))
 
 
 def free_port() -> int:
-    """A loopback TCP port that is free right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback TCP port that is free right now, another one at every call. Raises OSError when none is."""
+    for port in islice(_candidates, len(_PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"No port between {_PORTS.start} and {_PORTS.stop - 1} is free.")
 
 
 class _Server(uvicorn.Server):
