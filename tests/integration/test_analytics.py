@@ -1,41 +1,20 @@
 """Analytics over real Kafka and MongoDB: whatever happens to workers and broker, the KPIs equal the pure fold."""
 
-import asyncio
-import json
-import os
-import random
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
 from urllib.request import urlopen
 
 import pytest
-from aiokafka import AIOKafkaConsumer
 
-from deploy.local.health import is_ready
-from deploy.local.processes import Launch, ManagedProcess, wait_until
-from deploy.local.stack import CHECKOUT, Stack
-from services.analytics.aggregate import Aggregate
+from deploy.local.processes import wait_until
+from deploy.local.stack import Stack
 from services.analytics.domain import dump
 from services.analytics.parity import totals_of
-from services.analytics.settings import Settings
 from services.analytics.topics import CHANGELOG
-from services.analytics.view import Targets, view
-from shared.contracts.envelope import Message, Received
-from shared.contracts.topics import EVENT_TOPICS
-from shared.environment import SystemEnvironment
-from shared.kafka.client import KafkaPublisher, admin, ensure_topics
-from shared.runtime import patiently
+from shared.contracts.envelope import Message
 from shared.web.serve import EXIT_BROKER_REPLACED
-from tests.unit.analytics_samples import message, stories
-
-BASE_PORT = 27_600
-SECOND_PORT = BASE_PORT + 45
-WORKER = "analytics-worker"
-SECONDS = 180
+from tests.integration.analytics_town import BASE_PORT, SECONDS, WORKER, Town, second_worker
+from tests.unit.analytics_samples import message
 
 
 @pytest.fixture(scope="module")
@@ -53,45 +32,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
     finally:
         running.stop()
-
-
-class Town:
-    """What has been published so far, and what the KPIs must therefore be."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.events: list[Received] = []
-        self._seed = 0
-
-    def more(self, dossiers: int) -> list[Received]:
-        """Return new dossiers' events, subjects mixed at random, each subject in its order."""
-        self._seed += 1
-        found = mixed(stories(dossiers, self._seed), self._seed)
-        self.events += found
-        return found
-
-    def publish(self, events: Sequence[Received]) -> None:
-        """Publish events in this order and return when all are acknowledged."""
-        asyncio.run(_publish(self.stack, [message(event) for event in events]))
-
-    def expect_exact(self) -> None:
-        """Wait until the API tells the fold of everything published; at the end of the wait show the difference."""
-        expected = told([Aggregate(0, "test", 0, {}, "", totals_of(self.events))])
-        try:
-            wait_until(lambda: self.told() == expected, SECONDS, "the KPIs did not become exact")
-        except Exception:
-            assert self.told() == expected  # a readable difference
-            raise
-
-    def told(self) -> dict[str, Any]:
-        """Return the figures of the API, without those about freshness."""
-        return figures(self.document())
-
-    def document(self) -> dict[str, Any]:
-        """Return the whole answer of the API."""
-        with urlopen(self.stack.url("analytics-api") + "/v1/kpis", timeout=5) as answer:  # noqa: S310 - loopback
-            document: dict[str, Any] = json.load(answer)
-        return document
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +69,7 @@ def test_a_second_worker_takes_over_partitions_and_gives_them_back(town: Town) -
     town.publish(events[:third])
     with second_worker(town.stack) as second:
         town.publish(events[third : 2 * third])
-        wait_until(lambda: len(workers_of(town)) == 2, SECONDS, "the second worker got no partition")
+        wait_until(lambda: len(town.workers()) == 2, SECONDS, "the second worker got no partition")
         second.kill(signal.SIGKILL)
         town.publish(events[2 * third :])
     town.expect_exact()
@@ -140,7 +80,7 @@ def test_a_worker_that_was_asleep_does_not_overwrite_its_successor(town: Town) -
     events = town.more(120)
     half = len(events) // 2
     with second_worker(town.stack):
-        wait_until(lambda: len(workers_of(town)) == 2, SECONDS, "the second worker got no partition")
+        wait_until(lambda: len(town.workers()) == 2, SECONDS, "the second worker got no partition")
         town.publish(events[:half])
         town.stack.kill(WORKER, signal.SIGSTOP)
         town.publish(events[half:])
@@ -161,20 +101,20 @@ def test_a_recount_mends_wrong_records_while_workers_come_and_go(town: Town) -> 
     town.expect_exact()
     wrong = [first[0].envelope.dossier, "nobody"]
     record = {"": {"k": "d", "n": 900_000, "service": "nowhere", "status": "received", "submitted": 1}}
-    asyncio.run(_publish(town.stack, [Message(CHANGELOG.name, one.encode(), dump(record), []) for one in wrong]))
+    town.send([Message(CHANGELOG.name, one.encode(), dump(record), []) for one in wrong])
     town.stack.restart(WORKER)
     wait_until(lambda: "nowhere" in town.told()["dossiers"]["byService"], SECONDS, "the planted records did not count")
     events = town.more(120)
-    asked = _operate(town.stack, "kpis", "recount", "--no-wait")
+    asked = town.operate("kpis", "recount", "--no-wait")
     with second_worker(town.stack) as second:
         town.publish(events[: len(events) // 2])
-        wait_until(lambda: len(workers_of(town)) == 2, SECONDS, "the second worker got no partition")
+        wait_until(lambda: len(town.workers()) == 2, SECONDS, "the second worker got no partition")
         second.kill(signal.SIGKILL)
         town.publish(events[len(events) // 2 :])
     assert "recount 1 is asked for" in asked
-    assert "6 of 6 partitions recounted" in _operate(town.stack, "kpis", "recount")
+    assert "6 of 6 partitions recounted" in town.operate("kpis", "recount")
     town.expect_exact()
-    assert _operate(town.stack, "parity", "--service", "analytics") == "analytics: no drift\n"
+    assert town.operate("parity", "--service", "analytics") == "analytics: no drift\n"
 
 
 def test_what_cannot_be_read_is_set_aside_and_the_rest_is_counted(town: Town) -> None:
@@ -186,10 +126,10 @@ def test_what_cannot_be_read_is_set_aside_and_the_rest_is_counted(town: Town) ->
         Message(first.topic, first.key, None, first.headers),
         Message(first.topic, b"stranger", b"{}", []),
     ]
-    asyncio.run(_publish(town.stack, broken))
+    town.send(broken)
     town.publish(good)
     town.expect_exact()
-    assert asyncio.run(_read(town.stack, "analytics.dlq", len(broken))) == len(broken)
+    assert town.count("analytics.dlq", len(broken)) == len(broken)
 
 
 def test_a_worker_asked_to_stop_ends_cleanly(town: Town) -> None:
@@ -225,108 +165,9 @@ def test_a_broker_that_came_back_empty_is_counted_anew(town: Town) -> None:
 def test_topics_that_came_back_empty_are_counted_anew(town: Town) -> None:
     """The same cluster with new, empty event topics: the worker starts anew and soon tells exact KPIs again."""
     worker = town.stack.process(WORKER)
-    asyncio.run(_delete_topics(town.stack))
+    town.delete_topics()
     town.publish(town.events[: len(town.events) // 2])
     wait_until(lambda: worker.exit_code == EXIT_BROKER_REPLACED, SECONDS, "the worker stayed")
     town.stack.restart(WORKER)
     town.publish([*town.events[len(town.events) // 2 :], *town.more(20)])
     town.expect_exact()
-
-
-def mixed(journals: Iterator[list[Received]], seed: int) -> list[Received]:
-    """Return all events in a random order that keeps each subject's own order."""
-    chance = random.Random(seed)
-    events = [event for journal in journals for event in journal]
-    subjects = [event.envelope.subject for event in events]
-    chance.shuffle(subjects)
-    waiting: dict[str, list[Received]] = {}
-    for event in events:
-        waiting.setdefault(event.envelope.subject, []).append(event)
-    return [waiting[subject].pop(0) for subject in subjects]
-
-
-def figures(document: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what tells how fresh the figures are."""
-    return {name: value for name, value in document.items() if name not in ("asOf", "complete", "partitions")}
-
-
-def told(aggregates: Sequence[Aggregate]) -> dict[str, Any]:
-    """Return the figures the API must tell for these aggregates."""
-    document = view(aggregates, 1, Targets(p50_seconds=300, p90_seconds=432_000)).model_dump(by_alias=True)
-    return figures(json.loads(json.dumps(document)))
-
-
-def workers_of(town: Town) -> set[str]:
-    """Return which workers told the newest figures."""
-    return {partition["worker"] for partition in town.document()["partitions"]}
-
-
-@contextmanager
-def second_worker(stack: Stack) -> Iterator[ManagedProcess]:
-    """Run another worker of the same installation."""
-    environment = {**stack.env_for(WORKER), "HTTP_PORT": str(SECOND_PORT)}
-    command = (sys.executable, "-m", "services.analytics", "worker")
-    launch = Launch("second-worker", command, environment, CHECKOUT, lambda: is_ready(SECOND_PORT), 120)
-    process = ManagedProcess(launch, stack.root)
-    process.start()
-    try:
-        process.wait_ready()
-        yield process
-    finally:
-        process.stop()
-
-
-def _operate(stack: Stack, *arguments: str) -> str:
-    """Run the operators' command; return what it said."""
-    command = [sys.executable, "-m", "services.cli", *arguments]
-    done = subprocess.run(
-        command, env=stack.env_for(WORKER), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=SECONDS
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def _settings(stack: Stack) -> Settings:
-    wanted = {name: value for name, value in stack.env_for(WORKER).items() if value}
-    before = dict(os.environ)
-    os.environ.update(wanted)
-    try:
-        return Settings()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-async def _publish(stack: Stack, messages: Sequence[Message]) -> None:
-    settings = _settings(stack)
-    environment = SystemEnvironment()
-    publisher = KafkaPublisher(settings)
-    try:
-        async with asyncio.timeout(SECONDS):
-            await patiently(lambda: ensure_topics(settings, EVENT_TOPICS), environment)
-            await publisher.connect()
-            while messages:
-                acknowledged = await publisher.publish(messages)
-                messages = [one for one, good in zip(messages, acknowledged, strict=True) if not good]
-    finally:
-        await publisher.close()
-
-
-async def _delete_topics(stack: Stack) -> None:
-    settings = _settings(stack)
-    async with admin(settings) as client:
-        await client.delete_topics([topic.name for topic in EVENT_TOPICS])
-
-
-async def _read(stack: Stack, topic: str, wanted: int) -> int:
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=stack.bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
-    found = 0
-    try:
-        async with asyncio.timeout(SECONDS):
-            while found < wanted:
-                fetched = await consumer.getmany(timeout_ms=500)
-                found += sum(len(records) for records in fetched.values())
-    finally:
-        await consumer.stop()
-    return found
