@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from deploy.local.mongo import MongoSettings
 from deploy.local.ports import detour_of, port_of
@@ -24,6 +25,8 @@ _CREDITOR = {
     "CREDITOR_POSTCODE": "6020",
     "CREDITOR_TOWN": "Emmenbrücke",
 }
+QUIET: Final = {"LOG_LEVEL": "WARNING", "OTEL_EXPORTER_OTLP_ENDPOINT": ""}
+"""Where dossiers are counted or timed: log lines and traces would take the time that belongs to them."""
 # What a child process needs from the machine; everything else (a developer's own KAFKA_… variables, say) stays outside.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "XDG_CACHE_HOME", "VIRTUAL_ENV")
 

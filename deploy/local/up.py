@@ -2,19 +2,18 @@
 
 import argparse
 import json
-import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from types import FrameType
 from typing import Protocol, cast
 
 from deploy.local.broker import WISHES
 from deploy.local.cli import CHECKOUT
 from deploy.local.errors import LocalError
+from deploy.local.interrupts import heed_interrupts, ignore_interrupts
 from deploy.local.ports import DEFAULT_BASE
 from deploy.local.progress import Progress
 from deploy.local.stack import Stack
@@ -38,9 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     # With --json standard output belongs to the account alone.
     progress = Progress(sys.stderr if options.json else sys.stdout)
-    # SIGINT too: a shell script starts background commands with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    heed_interrupts()
     stack = _stack(options, progress)
     started = time.monotonic()
     try:
@@ -141,13 +138,7 @@ def _silence() -> Iterator[None]:
 
 
 def _stop(stack: Stack) -> None:
-    """Stop without being interrupted: a second Ctrl-C must not leave half of the processes behind."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    ignore_interrupts()
     if stack.names():
         with stack.progress.step("stopped"):
             stack.stop()
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

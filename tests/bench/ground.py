@@ -16,6 +16,7 @@ import httpx
 from deploy.local.journeys.town import Town
 from deploy.local.processes import Launch, ManagedProcess
 from deploy.local.progress import Progress
+from deploy.local.role_environment import QUIET
 from deploy.local.stack import CHECKOUT, Stack
 from shared.contracts.topics import Topic
 from shared.errors import BrokerUnavailable
@@ -90,7 +91,7 @@ class Ground:
 @contextmanager
 def prepared(rounds: int) -> Iterator[Ground]:
     """Yield a fresh ground; nothing of it is left afterwards."""
-    quiet = {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "LOG_LEVEL": "WARNING", "KAFKA_SESSION_TIMEOUT_MS": "6000"}
+    quiet = {**QUIET, "KAFKA_SESSION_TIMEOUT_MS": "6000"}
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as root:
         stack = Stack(Path(root), BASE_PORT, "kafka", quiet, progress=Progress(sys.stderr))
         try:

@@ -8,7 +8,7 @@ from deploy.local.soak.figures import BOUNDED, BY_DESIGN, GROWS, PREDICTED_MB, U
 from deploy.local.soak.picture import draw
 from deploy.local.soak.probe import summed
 from deploy.local.soak.rate import FIRST_RATE, Search, highest, overrun
-from deploy.local.soak.samples import Phase, Sample, steady
+from deploy.local.soak.samples import Look, Phase, Sample, steady
 from deploy.local.stack import CHECKOUT
 from deploy.local.tools.soak import text
 
@@ -22,7 +22,8 @@ def _sample(number: int, phase: Phase = "holding", rate: float = 1.0, grown: int
     cpu = dict.fromkeys(rss, 0.25 * seconds)
     done = 5 * number
     data, topics = (int(100 * PREDICTED_MB[name] * done) for name in ("mongo_data", "topics"))
-    return Sample(seconds, phase, rate, done + 6, done, rss, cpu, 0.5, 0.2, 3, 0, data // 2, data, topics)
+    look = Look(rss, cpu, 0.5, 0.2, 3, 0, data // 2, data, topics)
+    return Sample(**vars(look), seconds=seconds, phase=phase, rate=rate, begun=done + 6, ended=done)
 
 
 def _soak(count: int = 61, bytes_per_dossier: int = 0) -> list[Sample]:

@@ -1,7 +1,6 @@
 """One campaign: stack, proxy, load and faults at once, then the audit. Owns the order of things and their state."""
 
 import asyncio
-import signal
 import socket
 import sys
 import time
@@ -19,13 +18,14 @@ from deploy.local.chaos.figures import Canary, longest_pause, pauses
 from deploy.local.chaos.load import Canaries, journeys
 from deploy.local.chaos.plan import LINKS, Fault, plan
 from deploy.local.chaos.state import State
+from deploy.local.interrupts import ignore_interrupts
 from deploy.local.journeys.audit import Check, Played, audit
 from deploy.local.journeys.crowd import Crowd, residents
 from deploy.local.journeys.town import Town
 from deploy.local.ports import detour_of, port_of
 from deploy.local.processes import Launch, ManagedProcess
 from deploy.local.progress import Progress
-from deploy.local.role_environment import inherited
+from deploy.local.role_environment import QUIET, inherited
 from deploy.local.stack import CHECKOUT, Stack
 from deploy.local.supervisor import Supervisor
 
@@ -37,9 +37,7 @@ LONGEST_LULL_SECONDS: Final = 20.0
 ENVIRONMENT: Final = {
     # The least a broker allows by default: a dead consumer's partitions go to others after six seconds.
     "KAFKA_SESSION_TIMEOUT_MS": "6000",
-    "LOG_LEVEL": "WARNING",
-    # No traces: they would take the time of two processors that the campaign needs for dossiers.
-    "OTEL_EXPORTER_OTLP_ENDPOINT": "",
+    **QUIET,
 }
 
 
@@ -148,14 +146,8 @@ def run(state: State, root: Path, base_port: int, side_by_side: int, progress: P
         running.callback(supervisor.stop)
         campaign = Campaign(stack, state, progress, side_by_side)
         running.callback(campaign.save)
-        running.callback(_finish_undisturbed)
+        running.callback(ignore_interrupts)
         return asyncio.run(campaign.run())
-
-
-def _finish_undisturbed() -> None:
-    """A second Ctrl-C must not leave half of the processes behind."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _town(stack: Stack, http: httpx.AsyncClient) -> Town:

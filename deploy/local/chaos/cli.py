@@ -3,17 +3,16 @@
 import argparse
 import json
 import shutil
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from deploy.local.chaos import campaign
 from deploy.local.chaos.figures import counted, longest_pause, pauses, readiness, recovery, table
 from deploy.local.chaos.state import State
 from deploy.local.errors import LocalError
+from deploy.local.interrupts import heed_interrupts
 from deploy.local.journeys.audit import Check
 from deploy.local.progress import Progress
 from deploy.local.stack import CHECKOUT
@@ -25,9 +24,7 @@ DOSSIERS_PER_KILL: Final = 50
 def main(arguments: Sequence[str]) -> int:
     """Run or resume a campaign: 0 when nothing was lost or twice and the KPIs are exact, 1 otherwise."""
     options = _options(arguments)
-    # SIGINT explicitly: a shell script starts background commands with it ignored. asyncio ends tasks in order for it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _interrupt)
+    heed_interrupts()
     progress = Progress(sys.stderr)
     try:
         state = _state(options)
@@ -117,7 +114,3 @@ def _state(options: argparse.Namespace) -> State:
     state = State(options.kills, options.seed, options.dossiers or options.kills * DOSSIERS_PER_KILL, options.slips)
     state.save(path)
     return state
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGINT)

@@ -6,9 +6,9 @@ from statistics import StatisticsError, linear_regression, mean
 from typing import Any, Final
 
 from deploy.local.roles import ROLES
-from deploy.local.soak.rate import highest, overrun
+from deploy.local.soak.rate import highest, longest_due, overrun
 from deploy.local.soak.samples import Sample, held, steady
-from shared.lookout import LONGEST_SECONDS, LOOK_SECONDS
+from shared.lookout import LOOK_SECONDS
 
 BOUNDED: Final = "bounded"
 GROWS: Final = "grows"
@@ -23,8 +23,7 @@ NOISE_BYTES: Final = 3_000_000
 """What a process of Python gains and gives back by itself: 3 % of its memory, and 3 MB for small ones."""
 FEWEST: Final = 6
 LONGEST_LAG_SECONDS: Final = 30.0
-LONGEST_DUE_SECONDS: Final = LONGEST_SECONDS + LONGEST_LAG_SECONDS
-"""Due work ages on between two looks of the role: `deploy.local.soak.rate`."""
+LONGEST_DUE_SECONDS: Final = longest_due(LONGEST_LAG_SECONDS)
 PREDICTED_MB: Final = {"mongo_data": 590, "topics": 440}
 """Per 10,000 dossiers: docs/price.md."""
 TOLERANCE: Final = 0.25

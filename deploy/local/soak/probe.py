@@ -12,6 +12,7 @@ from pymongo import MongoClient
 
 from deploy.local.errors import LocalError
 from deploy.local.journeys.books import COLLECTIONS
+from deploy.local.soak.samples import Look
 from deploy.local.stack import Stack
 from deploy.local.tools.measure import cpu_seconds, resident, stored
 
@@ -21,21 +22,6 @@ BACKLOG: Final = "dossierbus_relay_backlog"
 SILENT_SECONDS: Final = 5.0
 CITIZENS: Final = "citizens"
 """The name of this process: it plays the citizens and measures."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """What was seen; units and names as in `Sample`."""
-
-    rss: Mapping[str, int]
-    cpu: Mapping[str, float]
-    lag: float
-    due: float
-    backlog: int
-    silent: int
-    journals: int
-    data: int
-    topics: int
 
 
 @dataclass(frozen=True)

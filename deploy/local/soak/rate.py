@@ -16,8 +16,6 @@ SHARE: Final = 0.8
 LONGEST_JOURNEY_SECONDS: Final = 20.0
 """A journey takes 5 to 10 s when nothing waits: its citizen looks once a second, in three to five places."""
 LONGEST_LAG_SECONDS: Final = 10.0
-LONGEST_DUE_SECONDS: Final = LONGEST_SECONDS + LONGEST_LAG_SECONDS
-"""Roles ask for due work every 5 s, a slow database every 30 s; what was due at the last look ages until the next."""
 WINDOW_SECONDS: Final = 40.0
 
 
@@ -39,11 +37,19 @@ class Search:
         return FIRST_RATE * float(STEP ** int(passed / self.step_seconds))
 
 
+def longest_due(lag: float) -> float:
+    """Return how old due work may look, in seconds, where events may wait so long.
+
+    Roles ask for due work every 5 s, a slow database every 30 s; what was due at the last look ages until the next.
+    """
+    return LONGEST_SECONDS + lag
+
+
 def overrun(sample: Sample) -> str | None:
     """Return why this rate is too high (what waits too long), None while it is not."""
     if sample.lag > LONGEST_LAG_SECONDS:
         return f"events waited {sample.lag:.0f} s"
-    if sample.due > LONGEST_DUE_SECONDS:
+    if sample.due > longest_due(LONGEST_LAG_SECONDS):
         return f"work waited {sample.due:.0f} s"
     if sample.silent:
         return "a worker told nothing for 5 s"

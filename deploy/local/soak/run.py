@@ -1,7 +1,6 @@
 """One soak: start everything, look for the highest steady rate, hold most of it, stop. Owns the order and the clock."""
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,11 +11,12 @@ from typing import Any, Final
 import httpx
 from pymongo import MongoClient
 
-from deploy.local.chaos.campaign import ENVIRONMENT
 from deploy.local.errors import LocalError
+from deploy.local.interrupts import ignore_interrupts
 from deploy.local.journeys.crowd import Crowd, residents
 from deploy.local.journeys.town import Town
 from deploy.local.progress import Progress
+from deploy.local.role_environment import QUIET
 from deploy.local.roles import ROLES
 from deploy.local.soak.flow import Flow
 from deploy.local.soak.probe import Probe
@@ -27,7 +27,6 @@ from deploy.local.stack import Stack
 TOLD_EVERY: Final = 3
 DRAIN_SECONDS: Final = 120.0
 CITIZENS_POLL_SECONDS: Final = 1.0
-WITHOUT_TRACES: Final = {name: ENVIRONMENT[name] for name in ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT")}
 
 
 @dataclass
@@ -93,7 +92,14 @@ class Soak:
         while True:
             look = await probe.look()
             now = time.monotonic()
-            sample = Sample(now - self.begun, phase, flow.rate, flow.begun, flow.ended, **vars(look))
+            sample = Sample(
+                **vars(look),
+                seconds=now - self.begun,
+                phase=phase,
+                rate=flow.rate,
+                begun=flow.begun,
+                ended=flow.ended,
+            )
             self.samples.append(sample)
             if len(self.samples) % TOLD_EVERY == 1:
                 self.progress.say(line(sample))
@@ -118,12 +124,12 @@ def run(soak: Soak, root: Path, base_port: int) -> str | None:
 
     Raises LocalError when the stack cannot be started.
     """
-    stack = Stack(root, base_port, "kafka", WITHOUT_TRACES, progress=soak.progress)
+    stack = Stack(root, base_port, "kafka", QUIET, progress=soak.progress)
     with ExitStack() as running:
         try:
             stack.start()
             running.callback(stack.stop)
-            running.callback(_finish_undisturbed)
+            running.callback(ignore_interrupts)
             return _soaked(soak, stack)
         except KeyboardInterrupt:
             return "interrupted"
@@ -135,9 +141,3 @@ def _soaked(soak: Soak, stack: Stack) -> str | None:
     except LocalError as error:
         return str(error)
     return None
-
-
-def _finish_undisturbed() -> None:
-    """A second Ctrl-C must not leave half of the processes behind."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)

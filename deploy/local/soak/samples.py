@@ -11,20 +11,14 @@ WARM_UP: Final = 0.2
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One look at everything.
+class Look:
+    """What is to be seen of a running stack at one moment.
 
-    `seconds` since the first dossier; `rate`: dossiers handed in a second; `begun`, `ended`: journeys so far; `rss`
-    bytes and `cpu` seconds of each process; `lag`, `due`: age in seconds of the oldest event not dealt with and of the
-    oldest work that is due; `backlog`: aggregates with unpublished events; `silent`: workers that told nothing for
-    five seconds; bytes of all journals, of all MongoDB data before compression, of all event topics.
+    `rss` bytes and `cpu` seconds of each process; `lag`, `due`: age in seconds of the oldest event not dealt with and
+    of the oldest work that is due; `backlog`: aggregates with unpublished events; `silent`: workers that told nothing
+    for five seconds; bytes of all journals, of all MongoDB data before compression, of all event topics.
     """
 
-    seconds: float
-    phase: Phase
-    rate: float
-    begun: int
-    ended: int
     rss: Mapping[str, int]
     cpu: Mapping[str, float]
     lag: float
@@ -34,6 +28,17 @@ class Sample:
     journals: int
     data: int
     topics: int
+
+
+@dataclass(frozen=True)
+class Sample(Look):
+    """A look, `seconds` after the first dossier: `rate` dossiers handed in a second, journeys `begun` and `ended`."""
+
+    seconds: float
+    phase: Phase
+    rate: float
+    begun: int
+    ended: int
 
     @property
     def under_way(self) -> int:

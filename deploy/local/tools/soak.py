@@ -3,17 +3,16 @@
 import argparse
 import json
 import shutil
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from deploy.local import lock, processes
 from deploy.local.cli import CHECKOUT
 from deploy.local.errors import LocalError
+from deploy.local.interrupts import heed_interrupts
 from deploy.local.progress import Progress
 from deploy.local.soak.figures import account
 from deploy.local.soak.picture import draw
@@ -26,9 +25,7 @@ RECORD: Final = "soak.json"
 def main(arguments: Sequence[str]) -> int:
     """Soak: 0 when nothing grows that should not, every journey ended well and nothing cut it short, 1 otherwise."""
     options = _options(arguments)
-    # SIGINT explicitly: a shell script starts background commands with it ignored. asyncio ends tasks in order for it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _interrupt)
+    heed_interrupts()
     _empty(options.root)
     soak = Soak(options.minutes, options.rate, Progress(sys.stderr))
     stopped = run(soak, options.root, options.base_port)
@@ -121,7 +118,3 @@ def _empty(root: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     (root / RECORD).write_text("{}")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGINT)
