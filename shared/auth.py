@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, NamedTuple
 
 import httpx
+from cachetools import TLRUCache
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from joserfc import jwt
@@ -70,7 +70,9 @@ class TokenVerifier:
     def __init__(self, issuer: str, audience: str, http: httpx.AsyncClient, environment: Environment) -> None:
         self._keys = IssuerKeys(issuer, http, environment)
         self._environment = environment
-        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._verified: TLRUCache[bytes, _Verified] = TLRUCache(
+            REMEMBERED, ttu=lambda _digest, verified, _now: verified.until, timer=lambda: environment.now().timestamp()
+        )
         self._claims = JWTClaimsRegistry(
             now=lambda: int(environment.now().timestamp()),
             leeway=LEEWAY_SECONDS,
@@ -85,20 +87,13 @@ class TokenVerifier:
         """The caller of a token; NotAuthenticated if it is not good, IssuerUnavailable if that cannot be found out."""
         digest, now = hashlib.sha256(token.encode("utf-8", "replace")).digest(), self._environment.now().timestamp()
         known = self._verified.get(digest)
-        if known is not None and known.since <= now < known.until and known.keys is self._keys.present():
+        if known is not None and known.since <= now and known.keys is self._keys.present():
             return known.caller
         claims = await self._checked(token)
         caller = _caller(claims)
-        self._remember(
-            digest, _Verified(caller, now, min(now + REMEMBERED_SECONDS, claims["exp"]), self._keys.present())
-        )
+        until = min(now + REMEMBERED_SECONDS, claims["exp"])
+        self._verified[digest] = _Verified(caller, now, until, self._keys.present())
         return caller
-
-    def _remember(self, digest: bytes, verified: _Verified) -> None:
-        self._verified[digest] = verified
-        self._verified.move_to_end(digest)
-        if len(self._verified) > REMEMBERED:
-            self._verified.popitem(last=False)
 
     async def _checked(self, token: str) -> dict[str, Any]:
         try:

@@ -11,12 +11,12 @@ import base64
 import binascii
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from cachetools import TLRUCache
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -172,6 +172,13 @@ class Keyring:
             raise PurposeNotAllowed(f"this service may not open purpose {purpose!r}")
 
 
+class _Cached(NamedTuple):
+    """An opened keyring and until when it may be used, in seconds since the epoch."""
+
+    until: float
+    keyring: Keyring
+
+
 class Vault:
     """Makes, opens and erases the data keys of owners. `wrapping` maps each purpose it may open to 32 bytes."""
 
@@ -186,7 +193,10 @@ class Vault:
         self._wrapping = {purpose: AESGCM(key) for purpose, key in wrapping.items()}
         self._other = {purpose: AESGCM(key) for purpose, key in (other or {}).items()}
         self._environment = environment
-        self._cache: OrderedDict[str, tuple[datetime, Keyring]] = OrderedDict()
+        # Five opened keys are 13 kB: what may no longer be used is not kept either.
+        self._cache: TLRUCache[str, _Cached] = TLRUCache(
+            CACHE_SIZE, ttu=lambda _owner, cached, _now: cached.until, timer=lambda: environment.now().timestamp()
+        )
         self._erasures = 0
 
     async def create(self, owner_id: str, purposes: Iterable[str]) -> Keyring:
@@ -206,15 +216,15 @@ class Vault:
 
     async def open(self, owner_id: str) -> Keyring:
         """The owner's keys, at most 30 seconds old; of an erased or unknown owner everything opens to `Erased`."""
+        # The age counts from before the reading: an erasure meanwhile must not be seen later than promised.
         now, erasures = self._environment.now(), self._erasures
         cached = self._cache.get(owner_id)
-        if cached is not None and now < cached[0]:
-            self._cache.move_to_end(owner_id)
-            return cached[1]
+        if cached is not None:
+            return cached.keyring
         stored = await self._store.get(owner_id)
         keyring = self._keyring(owner_id, stored or {})
         if stored and erasures == self._erasures:
-            self._remember(owner_id, now, keyring)
+            self._cache[owner_id] = _Cached((now + CACHE_TTL).timestamp(), keyring)
         else:
             self._cache.pop(owner_id, None)
         return keyring
@@ -237,13 +247,6 @@ class Vault:
         await self._store.delete(owner_id)
         self._erasures += 1
         self._cache.pop(owner_id, None)
-
-    def _remember(self, owner_id: str, now: datetime, keyring: Keyring) -> None:
-        self._cache[owner_id] = (now + CACHE_TTL, keyring)
-        self._cache.move_to_end(owner_id)
-        # Five opened keys are 13 kB: what may no longer be used is not kept either.
-        while len(self._cache) > CACHE_SIZE or next(iter(self._cache.values()))[0] <= now:
-            self._cache.popitem(last=False)
 
     def _keyring(self, owner_id: str, wrapped: Mapping[str, bytes]) -> Keyring:
         keys = {

@@ -1,7 +1,8 @@
 """Random tokens that stand for people. Never derives one from a name or number; knows no name."""
 
-from collections import OrderedDict
 from typing import Final, Protocol
+
+from cachetools import LRUCache
 
 from shared.environment import Environment
 from shared.identifiers import keyed_hash
@@ -25,7 +26,7 @@ class People:
         self._key = key
         self._tenant = tenant
         self._environment = environment
-        self._known: OrderedDict[str, str] = OrderedDict()
+        self._known: LRUCache[str, str] = LRUCache(REMEMBERED)
 
     async def applicant(self, subject: str) -> str:
         """Return the token of a signed-in person. Raises `StorageUnavailable`."""
@@ -37,8 +38,7 @@ class People:
 
     async def _token(self, *parts: str) -> str:
         known = keyed_hash(self._key, self._tenant, *parts)
-        if known not in self._known:
-            self._known[known] = await self._aliases.alias(known, self._environment.token())
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-        return self._known[known]
+        token = self._known.get(known)
+        if token is None:
+            token = self._known[known] = await self._aliases.alias(known, self._environment.token())
+        return token

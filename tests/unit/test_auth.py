@@ -262,6 +262,15 @@ async def test_few_tokens_are_remembered(issuer: FakeIssuer, monkeypatch: pytest
     assert not any(token in repr(verifier._verified) for token in tokens)
 
 
+async def test_a_token_that_counts_no_longer_is_forgotten(issuer: FakeIssuer, environment: FakeEnvironment) -> None:
+    """Who came half a minute ago takes no memory once somebody else comes."""
+    verifier = issuer.verifier()
+    await verifier.verify(issuer.token("early"))
+    environment.advance(timedelta(seconds=REMEMBERED_SECONDS))
+    await verifier.verify(issuer.token("late"))
+    assert [one.caller.subject for one in verifier._verified.values()] == ["late"]
+
+
 async def test_an_unreachable_issuer_is_not_the_callers_fault(issuer: FakeIssuer, environment: FakeEnvironment) -> None:
     """Without keys the answer is "try again", never "not authenticated"; with keys all goes on."""
     verifier = issuer.verifier()

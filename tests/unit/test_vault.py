@@ -163,10 +163,11 @@ async def test_another_process_forgets_an_erased_owner_within_30_seconds(
 
 
 async def test_keys_are_cached_and_the_cache_is_bounded(
-    vault: Vault, store: CountingStore, monkeypatch: pytest.MonkeyPatch
+    store: CountingStore, environment: FakeEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opening the same owner again reads nothing; the least recently used one is dropped."""
     monkeypatch.setattr(vault_module, "CACHE_SIZE", 2)
+    vault = Vault(store, WRAPPING, environment)
     for owner in ("a", "b", "c"):
         await vault.create(owner, ["form"])
     for owner in ("a", "b", "a", "c"):
