@@ -174,7 +174,7 @@ def account(samples: Sequence[Sample], failures: Sequence[str], stopped: str | N
         "roles": {name: vars(one) for name, one in roles.items()},
         "others": {name: vars(one) for name, one in processes.items() if name not in ROLES},
         "lag_max_s": queued["lag_s"].max,
-        "silent_max": max(sample.silent for sample in found),
+        "silent_max": max(len(sample.silent) for sample in found),
         "queues": {name: vars(one) for name, one in queued.items()},
         "journal_bytes_per_dossier": round(sizes["journal"]),
         "mongo_data_bytes_per_dossier": round(sizes["mongo_data"]),

@@ -40,16 +40,18 @@ class Probe:
         cpu = {name: cpu_seconds(pid) for name, pid in pids.items()}
         return Look(rss, cpu, *waiting, *stores)
 
-    async def _waiting(self) -> tuple[float, float, int, int]:
+    async def _waiting(self) -> tuple[float, float, int, tuple[str, ...]]:
         workers = [name for name in self.stack.roles if not name.endswith("-api")]
-        pages = await asyncio.gather(*(self._metrics(name) for name in workers))
-        return (*summed([page for page in pages if page]), pages.count(None))
+        pages = dict(zip(workers, await asyncio.gather(*map(self._metrics, workers)), strict=True))
+        silent = [f"{name} ({type(why).__name__})" for name, why in pages.items() if isinstance(why, httpx.HTTPError)]
+        return (*summed([page for page in pages.values() if isinstance(page, str)]), tuple(silent))
 
-    async def _metrics(self, role: str) -> str | None:
+    async def _metrics(self, role: str) -> str | httpx.HTTPError:
         try:
-            return (await self.http.get(f"{self.stack.url(role)}/metrics", timeout=SILENT_SECONDS)).text
-        except httpx.TransportError:
-            return None
+            answer = await self.http.get(f"{self.stack.url(role)}/metrics", timeout=SILENT_SECONDS)
+            return answer.raise_for_status().text
+        except httpx.HTTPError as error:
+            return error
 
     def _stores(self) -> tuple[int, int, int]:
         sizes = [

@@ -24,7 +24,7 @@ class Look:
     lag: float
     due: float
     backlog: int
-    silent: int
+    silent: Sequence[str]
     journals: int
     data: int
     topics: int
