@@ -6,6 +6,7 @@ import getpass
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from shared.backup.backup import SERVICES
 from shared.environment import parse_timestamp, timestamp
 from shared.errors import BrokerUnavailable
 from shared.kafka.client import KafkaPublisher
@@ -23,10 +24,11 @@ def misplaced(options: argparse.Namespace, settings: CommonSettings) -> str | No
     """Return a sentence if the command is about another service than the one whose settings it runs with.
 
     Another service's database holds none of its journals and markers: the answer would be that all is well.
+    Settings that carry a name of the installation's own, which traces may, are believed.
     """
     named: str = getattr(options, "service", None) or getattr(options, "group", None) or ""
     wanted, present = named.partition("-")[0], settings.otel_service_name
-    if not named or present in (None, wanted):
+    if not named or present not in SERVICES or present == wanted:
         return None
     return f"These are the settings of {present}; {named} needs those of {wanted}: run it beside {wanted}-worker."
 

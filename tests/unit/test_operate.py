@@ -22,6 +22,8 @@ CASES: list[tuple[str, str | None, list[tuple[str, list[str]]]]] = [
     ("dlq list --group identity-reuse", None, [("identity-worker", [])]),
     ("dlq redrive --group analytics --key d1", None, [("analytics-worker", [])]),
     ("dlq list --group nobody", None, [("intake-worker", [])]),
+    ("kpis recount --no-wait", None, [("analytics-worker", [])]),
+    ("kpis recount", "analytics-api", [("analytics-api", [])]),
     ("backup --to a --vault-to b", None, [("administrator", [])]),
     ("--help", None, [("intake-worker", [])]),
 ]
@@ -62,7 +64,7 @@ def test_a_command_beside_another_service_is_refused(
 
 
 def test_a_command_beside_its_own_service_goes_on() -> None:
-    """A service's second group is its own too, and settings that name no service are believed."""
+    """A service's second group is its own too; settings that name no service of ours are believed."""
     asked = cli._parser().parse_args(["dlq", "list", "--group", "identity-reuse"])
-    for name in ("identity", None):
+    for name in ("identity", None, "emmen-identity"):
         assert misplaced(asked, settings().model_copy(update={"otel_service_name": name})) is None

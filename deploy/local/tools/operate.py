@@ -38,6 +38,8 @@ def runs(arguments: Sequence[str], role: str | None) -> list[tuple[str, list[str
         services = services[:1]
     if arguments[:1] in (["backup"], ["restore"]):
         return [(ADMINISTRATOR, [])]
+    if arguments[:1] == ["kpis"]:
+        return [(role or "analytics-worker", [])]
     wanted = arguments[:1] in PER_SERVICE and _value(arguments, "--service") is None
     return [(role or f"{one}-worker", ["--service", one] if wanted else []) for one in services]
 
