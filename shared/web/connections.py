@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -130,7 +131,8 @@ class _Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP in our words; in the middle of an answer there is nothing more to say."""
-        is_large = len(self.conn.trailing_data[0]) > HEAD_BYTES
+        # uvicorn calls this while it handles h11's error; the buffer's length would count what lies behind the mistake.
+        is_large = getattr(sys.exception(), "error_status_hint", 400) == HeadTooLarge.status
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.close()
         elif is_large:

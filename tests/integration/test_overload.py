@@ -23,6 +23,7 @@ BODY = b'"' + b"x" * 900_000 + b'"'
 GROWTH_KB = 64 * 1024
 """Twelve bodies under way, each as bytes, as text and as a value; all seventy would take four times as much."""
 PATIENCE = 5.0
+SETTLED_LOOKS = 10
 TOKEN = {"Authorization": "Bearer one"}
 JSON = {"Content-Type": "application/json"}
 POST = "POST /take HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
@@ -53,6 +54,18 @@ def sockets(role: Role) -> int:
     """Return how many sockets the process holds."""
     links = Path(f"/proc/{role.process.pid}/fd").iterdir()
     return sum(link.is_socket() for link in links if link.exists())
+
+
+def settled(role: Role) -> int:
+    """Return how many sockets the process holds once those of earlier tests are closed."""
+    counts = [sockets(role)]
+
+    def rests() -> bool:
+        counts.append(sockets(role))
+        return len(counts) > SETTLED_LOOKS and len(set(counts[-SETTLED_LOOKS:])) == 1
+
+    until(rests)
+    return counts[-1]
 
 
 def until(seen: Callable[[], bool]) -> None:
@@ -148,11 +161,12 @@ def test_the_rest_of_a_refused_body_is_not_awaited_for_ever(role: Role) -> None:
         ("GET /taken HTTP/1.1\r\nX-Large: " + "x" * 100_000, 431, "head-too-large"),
         ("GET /" + "x" * 100_000, 431, "head-too-large"),
         ("HELO test\r\n\r\n", 400, "bad-request"),
+        ("HELO test\r\n\r\n" + "x" * 20_000, 400, "bad-request"),
     ],
-    ids=["header", "address", "another protocol"],
+    ids=["header", "address", "another protocol", "much of another protocol"],
 )
 def test_what_is_no_head_is_refused_as_a_problem(role: Role, head: str, code: int, slug: str) -> None:
-    """Refused once it is too large, however it would go on; so is what is no HTTP."""
+    """Refused once it is too large, however it would go on; so is what is no HTTP, however much lies behind it."""
     with connected(role.base) as (one,):
         one.sendall(head.encode())
         answer = told(one)
@@ -162,7 +176,7 @@ def test_what_is_no_head_is_refused_as_a_problem(role: Role, head: str, code: in
 
 def test_who_takes_nothing_of_an_answer_is_let_go(role: Role) -> None:
     """An answer that its reader leaves lying holds its memory and its connection for a while, not for ever."""
-    held = sockets(role)
+    held = settled(role)
     with connected(role.base, receive_bytes=4096) as (stalled,):
         stalled.sendall(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n")
         until(lambda: sockets(role) == held + 1)
