@@ -98,10 +98,11 @@ class Desk:
         return _opened(dossier, await self.vault.open(dossier.id))
 
     async def ring(self, task: Task[Dossier]) -> Done[Dossier]:
-        """The applicant's time is over, unless the status has moved on."""
-        if task.state.ending is None:
+        """The applicant's time is over; once the status has moved on nothing follows. Raises `ServiceAway`."""
+        status_event = task.id.rpartition("/")[0]
+        if task.state.ending is None and task.state.status_event == status_event:
             self._service(task)
-        return Done(domain.expire(task.id.rpartition("/")[0]))
+        return Done(domain.expire(status_event))
 
     def _service(self, task: Task[Dossier]) -> MunicipalService:
         try:

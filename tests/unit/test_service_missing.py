@@ -167,6 +167,23 @@ async def test_what_comes_after_its_end_is_recorded_all_the_same(left: Left) -> 
     assert noticed.messages == {"m1": "sent"}
 
 
+async def test_a_deadline_that_no_longer_counts_waits_for_nothing(left: Left) -> None:
+    """The status has moved on since: the timer rings in vain and is done, also without the service."""
+    await left.desk.submit("residence-certificate")
+    await left.desk.tell("identity", "confirmed", 1)
+    (earlier,) = left.desk.store.documents[DOSSIER]["work"]
+    service = CATALOGUE["residence-certificate", 1]
+    await left.desk.ask(domain.answer_consent(lambda _: service, "residence", granted=True))
+    left.desk.journal = left.journal
+    assert earlier["id"] in {work["id"] for work in left.desk.store.documents[DOSSIER]["work"]}
+    left.environment.advance(timedelta(days=40))
+    loop = left.loop()
+    await loop.start_due()
+    await loop.settle()
+    assert earlier["id"] not in {work["id"] for work in left.desk.store.documents[DOSSIER]["work"]}
+    assert (await left.desk.dossier()).ending is None
+
+
 async def test_its_work_waits_with_growing_pauses(left: Left) -> None:
     """Its deadline rings in vain, later and later, and once more when the service is back."""
     await left.leave()
