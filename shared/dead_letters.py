@@ -16,6 +16,8 @@ from shared.redrive import Letters, Redrivable, Redriven, in_order, redrive
 from shared.relay import Publisher
 
 UNREADABLE: Final = "unreadable"
+NOTHING: Final = "nothing to redrive"
+"""The end of a redrive whose selection held no dossier."""
 
 
 class NotHeld(Permanent):
@@ -156,7 +158,7 @@ class DeadLetters:
         target = {"group": group, "dossiers": [one.dossier for one in chosen]}
         note = await self.log.begin(who, "redrive", target, "")
         endings = [await self._redrive(group, one.dossier) for one in chosen]
-        await self.log.end(note, {one.key: one.ending for one in endings})
+        await self.log.end(note, {one.key: one.ending for one in endings} or {group: NOTHING})
         return endings
 
     async def discard(self, group: str, dossier: str, event: str, reason: str, who: str) -> Redriven:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from services.operations.command import Command, connected, moment, name_of_operator
 from shared.contracts.topics import GROUPS
-from shared.dead_letters import DeadLetters, Held, Letter, NotHeld, Selection
+from shared.dead_letters import NOTHING, DeadLetters, Held, Letter, NotHeld, Selection
 from shared.environment import SystemEnvironment
 from shared.kafka.client import KafkaPublisher
 from shared.operations import dead_letters_of
@@ -139,11 +139,14 @@ def _planned(group: str, held: list[Held]) -> int:
 
 
 def _ended(group: str, done: list[Redriven]) -> int:
+    if not done:
+        print(f"{group}: {NOTHING}")
+        return 0
     for one in done:
         print(f"{one.key}: {one.letters} letters, {one.ending}")
     handled = sum(one.ending == "handled" for one in done)
     print(f"{group}: {handled} of {len(done)} dossiers handled")
-    return 0 if done and handled == len(done) else 1
+    return 0 if handled == len(done) else 1
 
 
 @asynccontextmanager

@@ -161,7 +161,7 @@ async def test_dead_letters_are_listed_and_redriven(
     member: Member, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The list names dossier, count, first event and reason; a redrive that fails again says so and keeps the marker;
-    once the cause is mended it handles the letters in order and the marker goes."""
+    once the cause is mended it handles the letters in order and the marker goes, and there is nothing to redrive."""
     assert await run("dlq", "list", "--group", GROUP) == 0
     said = capsys.readouterr().out
     assert "d1: 2 letters since" in said
@@ -182,7 +182,11 @@ async def test_dead_letters_are_listed_and_redriven(
     assert f"{GROUP}: 1 of 1 dossiers handled" in capsys.readouterr().out
     assert list(dict.fromkeys(member.handled)) == ["d3:1", "d1:1", "d1:2"]
     assert await MongoMarkers(database).list(GROUP) == []
-    assert await run("dlq", "redrive", "--group", GROUP, "--key", "d9") == 1
+    assert await run("dlq", "redrive", "--group", GROUP, "--key", "d9") == 0
+    assert capsys.readouterr().out == f"{GROUP}: nothing to redrive\n"
+    assert await run("dlq", "log", "--group", GROUP) == 0
+    assert f"{GROUP} nothing to redrive" in (said := capsys.readouterr().out)
+    assert "not ended" not in said
 
 
 @pytest.mark.parametrize("group", ["notifications"], indirect=True)

@@ -145,6 +145,13 @@ async def test_every_deed_is_noted_before_it_is_done(office: Office, monkeypatch
     assert (broken_off["target"]["dossier"], "outcome" in broken_off) == ("d2", False)
 
 
+async def test_a_redrive_that_finds_nothing_has_ended(office: Office) -> None:
+    """The deed stands there with its end, so that nobody takes it for one that broke off."""
+    assert await office.dead.redrive(GROUP, Selection(reason="KeyError"), "ops") == []
+    (deed,) = office.log.deeds
+    assert (deed["target"]["dossiers"], deed["outcome"]) == ([], [(GROUP, "nothing to redrive")])
+
+
 async def test_unreadable_records_can_be_sent_again_or_listed_no_more(office: Office) -> None:
     """They hold nobody up, so there is no order to keep; each is named by where it lay."""
     await office.reader.put(raw({"ce_id": None}, key=b"d9"))
