@@ -10,11 +10,13 @@ import errno
 import json
 import logging
 import sys
+import threading
 import traceback
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
 
+from cachetools import LRUCache
 from opentelemetry import trace
 
 from shared.environment import timestamp
@@ -35,6 +37,7 @@ _QUIET: Final = (
 )  # fmt: skip
 _REPETITIVE: Final = "aiokafka"
 _AGAIN_SECONDS: Final = 10.0
+_MOST_SENTENCES: Final = 1_000
 _MAX_TEXT: Final = 200
 
 
@@ -65,23 +68,27 @@ class JsonFormatter(logging.Formatter):
 
 
 class Sparing(logging.Filter):
-    """Lets each sentence of Kafka's client through once in ten seconds.
+    """Lets each sentence of Kafka's client, as it is told, through once in ten seconds.
 
-    While no broker answers it repeats itself eighty times a second, and kept logs would soon hold nothing else.
+    While no broker answers it repeats itself eighty times a second, and kept logs would soon hold nothing else. What it
+    says of another node is another sentence.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._last: dict[tuple[str, str], float] = {}
+        self._last: LRUCache[tuple[str, int, str], float] = LRUCache(_MOST_SENTENCES)
+        # Faust has Kafka's client in a thread of its own, beside the publisher's.
+        self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is shown."""
         if not record.name.startswith(_REPETITIVE):
             return True
-        sentence = (record.name, str(record.msg))
-        shown = record.created - self._last.get(sentence, float("-inf")) >= _AGAIN_SECONDS
-        if shown:
-            self._last[sentence] = record.created
+        sentence = (record.name, record.levelno, event_text(record))
+        with self._lock:
+            shown = record.created - self._last.get(sentence, float("-inf")) >= _AGAIN_SECONDS
+            if shown:
+                self._last[sentence] = record.created
         return shown
 
 

@@ -46,6 +46,19 @@ def test_kafkas_client_repeats_itself_every_ten_seconds_only() -> None:
     assert [shown("shared.relay", "publish_failed", at) for at in (0.0, 0.1)] == [True, True]
 
 
+def test_what_is_said_of_another_node_is_another_sentence() -> None:
+    """Arguments and level count, so that one node does not hide the other; what is remembered is bounded."""
+    sparing = Sparing()
+
+    def shown(node: int, level: int = logging.ERROR) -> bool:
+        text = "Unable connect to node with id %s: %s"
+        return sparing.filter(logging.LogRecord("aiokafka", level, "", 0, text, (node, OSError(111, "x")), None))
+
+    assert [shown(1), shown(2), shown(1), shown(1, logging.WARNING)] == [True, True, False, True]
+    assert all(shown(node) for node in range(3, 5_000))
+    assert len(sparing._last) <= 1_000
+
+
 def test_without_a_collector_nothing_is_recorded_but_ids_go_on() -> None:
     """A caller's trace goes on under the caller's own ids; what nobody has traced gets new ids, each its own."""
     tracer = IdsOnly().get_tracer("test")
