@@ -40,7 +40,8 @@ MAJORITY: Final = ReadConcern("majority")
 SELECTION_TIMEOUT_MS: Final = 2_000
 SOCKET_TIMEOUT_MS: Final = 5_000
 MOST_WAITING: Final = 4_000
-"""Twenty groups. All that a role does at once (requests, records in hand, work, watermarks) stays below 2,000."""
+"""Twenty groups. With the default limits all that a role does at once (requests, records in hand, work, watermarks)
+stays below 2,000; with HTTP_REQUESTS set to thousands it may not, and what is too much is refused here."""
 _DUPLICATE: Final = 11000
 _VALIDATION: Final = 121
 # NotWritablePrimary, PrimarySteppedDown, interrupted…: the driver's own class for "ask again" is AutoReconnect,
