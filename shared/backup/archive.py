@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Literal, Self
@@ -71,7 +71,8 @@ class CollectionWriter:
     """Writes the documents of one collection to its file. `size` is that of the documents, not of the file."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not its parents: a draft that somebody took away must not come back without what was in it.
+        path.parent.mkdir(exist_ok=True)
         self._file = path.open("xb")
         self._hash = hashlib.sha256()
         # Without a time in it the same documents make the same file.
@@ -110,7 +111,7 @@ class CollectionWriter:
 @contextmanager
 def growing(directory: Path) -> Iterator[Path]:
     """Yield where to write an archive that gets this name when it is whole; nothing is left of a failed one."""
-    draft = directory.with_name(f".{directory.name}.partial")
+    draft = draft_of(directory)
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True, mode=0o700)
     try:
@@ -165,16 +166,19 @@ def archives(directory: Path) -> list[Path]:
     return sorted(one for one in found if not one.name.startswith(".") and (one / MANIFEST).is_file())
 
 
-def prune(directory: Path, now: datetime, kept: timedelta) -> list[Path]:
-    """Remove the archives that are older than `kept`, never the newest; return the removed ones."""
-    old = [one for one in archives(directory)[:-1] if _made_at(one) < now - kept]
-    for one in old:
-        shutil.rmtree(one)
-    return old
+def made_at(archive: Path) -> datetime:
+    """Return the moment an archive is of. Raises OSError, and ValueError for a manifest that nobody can read."""
+    return parse_timestamp(Manifest.model_validate_json((archive / MANIFEST).read_bytes()).made_at)
 
 
-def _made_at(directory: Path) -> datetime:
-    return parse_timestamp(Manifest.model_validate_json((directory / MANIFEST).read_bytes()).made_at)
+def draft_of(archive: Path) -> Path:
+    """Return where an archive lies before it has its name."""
+    return archive.with_name(f".{archive.name}.partial")
+
+
+def drafts(directory: Path) -> list[Path]:
+    """Return what lies under a directory without being a whole archive (yet), in no order."""
+    return [one for one in directory.glob(".*.partial") if one.is_dir()]
 
 
 def _sum_of(path: Path) -> str | None:

@@ -6,14 +6,14 @@ Backup and restore run with a login of their own (BACKUP_MONGODB_URI), never wit
 import argparse
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.backup import archive, erasures
+from shared.backup import erasures, retention
 from shared.backup.archive import Manifest, Part, checked
 from shared.backup.backup import SERVICES, VAULT, back_up, sources
 from shared.backup.restore import begin, erase_again, load, prepare
@@ -26,6 +26,7 @@ from shared.store.mongo import connect
 from shared.store.small import MongoKeyStore
 from shared.vault import Vault
 
+KEPT: Final = "remove older archives; of those older than two days the newest of each day stays"
 DATA_DAYS: Final = 35
 VAULT_DAYS: Final = 7
 
@@ -47,17 +48,30 @@ async def backup(options: argparse.Namespace) -> int:
     environment = SystemEnvironment()
     now = environment.now()
     name = now.strftime("%Y-%m-%dT%H-%M-%SZ")
+    places = ((options.to, options.keep_days), (options.vault_to, options.vault_keep_days))
+    for place in places:
+        # Before too, or a place that is full would stay so for ever.
+        try:
+            _make_room(*place, now)
+        except OSError as error:
+            _say(f"Nothing more could be removed beforehand: {error}")
     async with administer(_uri()) as database:
         wanted = sources(options.to / name, options.vault_to / name)
         manifests = await back_up(database, wanted, environment, _say)
-    for directory, days in ((options.to, options.keep_days), (options.vault_to, options.vault_keep_days)):
-        for old in archive.prune(directory, now, timedelta(days=days)):
-            _say(f"{old}: removed after {days} days")
+    for place in places:
+        _make_room(*place, now)
     for source, manifest in zip(wanted, manifests, strict=True):
         print(f"{source.part}: {manifest.documents} documents in {source.directory}")
     seconds = (environment.now() - now).total_seconds()
     print(f"backed up as of {manifests[0].made_at} in {seconds:.1f} s")
     return 0
+
+
+def _make_room(directory: Path, days: int, now: datetime) -> None:
+    for draft in retention.clear_drafts(directory, now):
+        _say(f"{draft}: removed, its backup broke off")
+    for old in retention.prune(directory, now, timedelta(days=days)):
+        _say(f"{old}: removed")
 
 
 async def restore(options: argparse.Namespace) -> int:
@@ -134,7 +148,7 @@ def add_commands(commands: Any) -> None:
     one = _command(commands, "backup", backup)
     one.add_argument("--to", type=Path, required=True, metavar="DIR", help="where the services' archives lie")
     one.add_argument("--vault-to", type=Path, required=True, metavar="DIR", help="where the vault's lie: another place")
-    one.add_argument("--keep-days", type=int, default=DATA_DAYS, help="remove older archives (default %(default)s)")
+    one.add_argument("--keep-days", type=int, default=DATA_DAYS, help=f"{KEPT} (default %(default)s)")
     one.add_argument("--vault-keep-days", type=int, default=VAULT_DAYS, help="same for the vault's (%(default)s)")
     one = _command(commands, "restore", restore)
     one.add_argument("--from", dest="source", type=Path, metavar="ARCHIVE", help="an archive of the services")
