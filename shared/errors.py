@@ -5,7 +5,8 @@
     │   ├── StorageUnavailable      MongoDB does not answer
     │   ├── ProviderUnavailable     an outside provider does not answer
     │   │   └── IssuerUnavailable       the OpenID issuer's keys cannot be had
-    │   └── BrokerUnavailable       Kafka does not answer
+    │   ├── BrokerUnavailable       Kafka does not answer
+    │   └── RecountPending          a recount of the KPIs is asked for, but no worker has done it in time
     ├── Permanent               trying again gives the same result
     │   ├── PurposeNotAllowed       this service was not given the wrapping key of that purpose
     │   ├── KeyMissing              the owner has no data key for that purpose (erased, or never made)
@@ -42,6 +43,10 @@ class IssuerUnavailable(ProviderUnavailable):
 
 class BrokerUnavailable(Transient):
     """Kafka cannot be reached."""
+
+
+class RecountPending(Transient):
+    """A recount of the KPIs is asked for, but not done yet; a worker does it as soon as it can."""
 
 
 class Permanent(DossierbusError):  # noqa: N818 - read as an adjective in `except Permanent`

@@ -52,17 +52,40 @@ class Books:
             if not self._is_right(dossier, live.get(dossier, NOTHING))
         ]
 
-    def totals(self, live: Mapping[str, Record], held: Set[str]) -> list[Drift]:
-        """Return the drift between the totals on view and the events that they cover, if there is any."""
+    def totals(self, live: Mapping[str, Record], held: Set[str], earlier: Mapping[str, Record]) -> list[Drift]:
+        """Return the drift between the totals on view and the events that they cover, if there is any.
+
+        `earlier`: the records before the totals on view were read. None as long as nobody can say what they must count,
+        as when something new was told of a dossier whose first events have left the topics.
+        """
         if self._told is None or self.on_view is None:
             return []
         expected = Totals()
         for dossier in live.keys() | self._told.records.keys():
             record = live.get(dossier, NOTHING)
-            kept = dossier in held
-            add(expected, contribution(record if kept else self._mended(self._told, dossier, record)))
+            due = record if dossier in held else self._due(self._told, dossier, record, earlier.get(dossier, NOTHING))
+            if due is None:
+                return []
+            add(expected, contribution(due))
         text = _differing(self.on_view.totals, expected)
         return [Drift("kpi", f"partition {self.fold.partition}", text)] if text else []
+
+    def _due(self, told: Fold, dossier: str, record: Record, earlier: Record) -> Record | None:
+        """Return what the totals on view must count of a dossier; None if nobody can say."""
+        counted = {}
+        for subject, part in record.items():
+            name = (dossier, subject)
+            if self._may_lack(told, name, part):
+                return None
+            if told.vouches(name, everything=self.everything) or not self.fold.has_more(name, told):
+                counted[subject] = part
+            elif told.knows(name) or subject in earlier:
+                return None
+            # Else its first event came after what is on view.
+        return self._mended(told, dossier, counted)
+
+    def _may_lack(self, fold: Fold, name: Name, part: Part) -> bool:
+        return not self.everything and fold.is_whole(name) and fold.may_lack(name, part["n"])
 
     def _is_right(self, dossier: str, record: Record) -> bool:
         subjects = {*record, *self.fold.records.get(dossier, NOTHING)} - {RECOUNT}
@@ -70,6 +93,8 @@ class Books:
 
     def _was_once(self, name: Name, part: Part | None) -> bool:
         if not self.fold.vouches(name, everything=self.everything):
+            return True
+        if part is not None and self._may_lack(self.fold, name, part):
             return True
         return part in [self._base.get(name[0], NOTHING).get(name[1]), *self._later.get(name, ())]
 

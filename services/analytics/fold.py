@@ -7,11 +7,11 @@ record knows more than the topics.
 
 import logging
 from collections.abc import Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from services.analytics.domain import NOTHING, RECOUNT, Record, apply, relevant_events
-from shared.contracts.envelope import Message, Received, Undecodable, attributes, decode
+from shared.contracts.envelope import Message, Received, Undecodable, attributes, decode, position_of
 from shared.contracts.event import event_class
 from shared.kafka.client import partition_of
 
@@ -39,17 +39,22 @@ class _Run:
 
 @dataclass
 class Fold:
-    """`dropped`: events that operators discarded; `partitions`: of the installation."""
+    """`dropped`: events that operators discarded; `partitions`: of the installation.
+
+    `floor`: events of before this time (RFC 3339) may have left the topics; if they are there, they came back.
+    """
 
     partition: int
     partitions: int
     dropped: Set[str] = frozenset()
+    floor: str = ""
     records: dict[str, Record] = field(default_factory=dict)
     _runs: dict[Name, _Run] = field(default_factory=dict)
+    _old: set[Name] = field(default_factory=set)
 
     def copy(self) -> Self:
         """Return another one that stands where this one stands."""
-        return type(self)(self.partition, self.partitions, self.dropped, dict(self.records), dict(self._runs))
+        return replace(self, records=dict(self.records), _runs=dict(self._runs), _old=set(self._old))
 
     def take(self, message: Message) -> Name | None:
         """Take in a record of a topic, in order; return whose part changed, if one did."""
@@ -58,6 +63,8 @@ class Fold:
         if place is None or not self._belongs_here(message, found):
             return None
         name = (found["partitionkey"], found["subject"].removeprefix(found["partitionkey"]))
+        if found.get("time", "") < self.floor:
+            self._old.add(name)
         run, dropped = self._runs.get(name, _Run()), found.get("id") in self.dropped
         if place <= run.reached:
             return None
@@ -82,6 +89,23 @@ class Fold:
         `everything`: they still have all that was ever published, so that what they do not know never was.
         """
         return self.is_whole(name) or (everything and name not in self._runs)
+
+    def knows(self, name: Name) -> bool:
+        """Whether any event of a subject is there."""
+        return name in self._runs
+
+    def dossiers(self) -> set[str]:
+        """Return whose events are there."""
+        return {dossier for dossier, _ in self._runs}
+
+    def has_more(self, name: Name, other: Self) -> bool:
+        """Whether a subject has later events here than in another fold."""
+        return self._runs.get(name, _Run()).furthest > other._runs.get(name, _Run()).furthest
+
+    def may_lack(self, name: Name, position: int) -> bool:
+        """Whether a subject may have come to this position before, and its events here are a repeat not yet ended."""
+        epoch, sequence = self._runs.get(name, _Run()).reached
+        return name in self._old and position > position_of(sequence, epoch)
 
     def mended(self, dossier: str, live: Record, *, everything: bool) -> Record:
         """Return what a dossier's record should be: what the topics do not vouch for stays as it is."""

@@ -42,6 +42,11 @@ class Message:
     offset: int = -1
 
 
+def position_of(sequence: int, epoch: int = 0) -> int:
+    """Return where an event stands among all of its subject: a later epoch is after every number of an earlier one."""
+    return epoch * _SEQUENCES + sequence
+
+
 def event_id(subject: str, sequence: int, epoch: int = 0) -> str:
     """Return an event's id: `<subject>:<sequence>`, and `@<epoch>` for what was recorded after a restore."""
     return f"{subject}:{sequence}@{epoch}" if epoch else f"{subject}:{sequence}"
@@ -70,8 +75,8 @@ class Envelope:
 
     @property
     def position(self) -> int:
-        """Where the event stands among all of its subject: a later epoch comes after every number of an earlier one."""
-        return self.epoch * _SEQUENCES + self.sequence
+        """Where the event stands among all of its subject."""
+        return position_of(self.sequence, self.epoch)
 
     @property
     def dossier(self) -> str:

@@ -1,5 +1,6 @@
 """A worker of analytics over topics in memory, with its changelog, recounts and comparison. No Faust, no broker."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from services.analytics.recount import Recounter
 from services.analytics.topics import CHANGELOG, SOURCES
 from shared.contracts.envelope import Message, Received, decode
 from shared.contracts.topics import KPIS
+from shared.environment import Environment
 from shared.kafka.client import partition_of
 from shared.kafka.topics import Place, Span
 from shared.testing.recounts import MemoryRecounts
@@ -27,7 +29,9 @@ PARTITIONS = 2
 class Logs:
     """Whole topics in memory. `kept_from`: what each partition of a topic has lost at its beginning."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.times: defaultdict[Place, list[datetime]] = defaultdict(list)
         self.logs: defaultdict[Place, list[Message]] = defaultdict(list)
         self.kept_from: defaultdict[Place, int] = defaultdict(int)
         self.offsets: defaultdict[Place, int] = defaultdict(int)
@@ -37,6 +41,7 @@ class Logs:
         partition = int(record.key or b"0") if record.topic == KPIS else partition_of(record.key, PARTITIONS)
         log = self.logs[record.topic, partition]
         log.append(replace(record, partition=partition, offset=len(log)))
+        self.times[record.topic, partition].append(self.environment.now())
 
     def forget(self) -> None:
         """Let every event there is now leave the topics."""
@@ -44,10 +49,11 @@ class Logs:
             for number in range(PARTITIONS):
                 self.kept_from[topic, number] = len(self.logs[topic, number])
 
-    async def spans(self, topics: Sequence[str], _since: datetime | None) -> dict[Place, Span]:
-        """All there is."""
+    async def spans(self, topics: Sequence[str], since: datetime | None) -> dict[Place, Span]:
+        """What there is of records written since then."""
         places = [(topic, number) for topic in topics for number in range(PARTITIONS)]
-        return {p: Span(self.kept_from[p], len(self.logs[p]), self.kept_from[p] == 0) for p in places}
+        starts = {p: self.kept_from[p] if since is None else bisect_left(self.times[p], since) for p in places}
+        return {p: Span(starts[p], len(self.logs[p]), starts[p] == 0) for p in places}
 
     async def read(self, spans: Mapping[Place, Span]) -> AsyncIterator[Message]:
         """Records in order."""
@@ -92,8 +98,8 @@ class Office:
     """One worker that owns all partitions."""
 
     def __init__(self) -> None:
-        self.logs, self.markers, self.recounts = Logs(), MemoryMarkers(), MemoryRecounts()
         self.environment = QuickEnvironment()
+        self.logs, self.markers, self.recounts = Logs(self.environment), MemoryMarkers(), MemoryRecounts()
         self.running = Running(PARTITIONS, "worker", self.environment)
         self.recounter = Recounter(self.running, self.recounts, self.markers, self.environment)
         self.parity = KpiParity(self.logs, self.markers, self.recounts, self.environment, PARTITIONS)
