@@ -6,6 +6,7 @@ from datetime import datetime
 
 from services.operations.command import name_of_operator
 from shared.environment import SystemEnvironment, parse_timestamp
+from shared.errors import Transient
 from shared.parity import KINDS, Drift
 from shared.parity_job import Comparison
 from shared.store.mongo import Database
@@ -17,7 +18,10 @@ SHOWN = 50
 async def compare(
     service: str, comparisons: Sequence[Comparison], options: argparse.Namespace, database: Database
 ) -> int:
-    """Print the drift of a service's books and repair it if asked; 0 if there is none left to do."""
+    """Print the drift of a service's books and repair it if asked; 0 if there is none left to do.
+
+    Raises `Transient` if something is away, or a recount not done in time; the log of deeds says so, too.
+    """
     since: datetime | None = parse_timestamp(options.since) if options.since else None
     found = [drift for one in comparisons for drift in await one.find(since)]
     _print(service, found)
@@ -26,8 +30,15 @@ async def compare(
     log = MongoOperations(database, SystemEnvironment())
     target = {"service": service, "drifts": len(found), "first": [drift.subject for drift in found[:SHOWN]]}
     note = await log.begin(name_of_operator(options), "parity repair", target, "")
-    repaired = [await one.repair(found, since) for one in comparisons]
-    await log.end(note, {service: f"{sum(repaired)} repaired"})
+    outcome = "not repaired"
+    try:
+        repaired = [await one.repair(found, since) for one in comparisons]
+        outcome = f"{sum(repaired)} repaired"
+    except Transient as error:
+        outcome = f"not repaired yet: {type(error).__name__}"
+        raise
+    finally:
+        await log.end(note, {service: outcome})
     left = sum(not drift.repairable for drift in found)
     print(f"{service}: {sum(repaired)} repaired, {left} left to people; compare again once the system is at rest")
     return 1 if left else 0
