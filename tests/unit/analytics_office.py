@@ -157,3 +157,21 @@ class Office:
         for aggregate in self.running.due():
             add(found, aggregate.totals)
         return found
+
+
+class Busy(Logs):
+    """Topics on which others publish, and the worker counts, after every so many readings of a recount (`pace`)."""
+
+    def __init__(self, office: Office, waiting: list[list[Received]], pace: int = 1) -> None:
+        self.__dict__ = office.logs.__dict__
+        self._office, self._waiting, self._pace, self._reads = office, waiting, pace, 0
+
+    async def read(self, spans: Mapping[Place, Span]) -> AsyncIterator[Message]:
+        """Records, and then some news."""
+        async for record in super().read(spans):
+            yield record
+        self._reads += 1
+        due = self._waiting and self._reads % self._pace == 0
+        if due and not self._office.recounter.handling.locked():
+            self._office.publish(self._waiting.pop())
+            await self._office.count()

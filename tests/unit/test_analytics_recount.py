@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from services.analytics.domain import Record, load, recount_of, stamped
+from services.analytics.domain import Record, dump, load, recount_of, stamped
 from services.analytics.parity import totals_of
 from services.analytics.topics import CHANGELOG, GROUP
 from shared.contracts.envelope import Message, Received
 from shared.errors import RecountPending
 from shared.kafka.topics import Place, Span
-from tests.unit.analytics_office import PARTITIONS, Logs, Office
+from tests.unit.analytics_office import PARTITIONS, Busy, Logs, Office
 from tests.unit.analytics_samples import stories
 
 FORGED: Record = {"": {"k": "d", "n": 900, "service": "parking-permit", "submitted": 1, "status": "received"}}
@@ -87,22 +87,6 @@ async def test_a_recount_of_right_kpis_changes_nothing(office: Office) -> None:
         await office.count()
     assert office.totals() == totals_of(*events(12), *later)
     assert await office.parity.find(None) == []
-
-
-class Busy(Logs):
-    """Topics on which others publish, and the worker counts, whenever a recount has read a partition."""
-
-    def __init__(self, office: Office, waiting: list[list[Received]]) -> None:
-        self.__dict__ = office.logs.__dict__
-        self._office, self._waiting = office, waiting
-
-    async def read(self, spans: Mapping[Place, Span]) -> AsyncIterator[Message]:
-        """Records, and then some news."""
-        async for record in super().read(spans):
-            yield record
-        if self._waiting and not self._office.recounter.handling.locked():
-            self._office.publish(self._waiting.pop())
-            await self._office.count()
 
 
 async def test_what_is_counted_meanwhile_is_kept(office: Office) -> None:
@@ -223,3 +207,18 @@ async def test_waiting_for_a_recount_has_an_end(office: Office) -> None:
         with pytest.raises(RecountPending, match="is analytics-worker running"):
             await office.parity.repair(found, None)
     assert office.recounts.wanted == 1
+
+
+async def test_a_record_under_a_key_that_is_no_text_stops_no_recount(office: Office) -> None:
+    """A forged record in the changelog: all partitions are done, and right figures told, also after a restart."""
+    expected = office.totals()
+    for end in range(9):
+        office.logs.append(Message(CHANGELOG.name, b"\xff\xfe%d" % end, dump(FORGED), []))
+    await restarted(office)
+    assert office.totals() != expected
+    await office.recounts.ask()
+    await office.recount()
+    assert office.recounts.done == dict.fromkeys(range(PARTITIONS), 1)
+    assert office.totals() == expected
+    await restarted(office)
+    assert office.totals() == expected
