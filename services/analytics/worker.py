@@ -83,7 +83,7 @@ class Counting:
     def tasks(self) -> list[Callable[[], Awaitable[None]]]:
         """Return what runs beside the HTTP server."""
         lookout = Lookout(self.bus.environment, [dead_letters(self.bus.figures, GROUP)])
-        gated = (self._connect, self._count, self._publish, self._look, self._recount, self._compare)
+        gated = (self._connect, self._count, self._publish, self._look, self._recount, self._compare_books)
         return [self._guard, *(self._gated(task) for task in gated), lookout.run]
 
     async def ready(self) -> None:
@@ -162,7 +162,7 @@ class Counting:
         app = self._app
         return None if app is None or app.rebalancing or not self.running.rebuilt else app.table
 
-    async def _compare(self) -> None:
+    async def _compare_books(self) -> None:
         """Compare the records with the topics now and then; one replica at a time."""
         settings, environment, database = self.bus.settings, self.bus.environment, self.bus.database
         books = KpiParity(
@@ -203,13 +203,13 @@ class Counting:
             with suppress(KafkaError):
                 ends = await app.consumer.highwaters(*seen)
                 if app.tells_ends:
-                    _compare(seen, ends)
+                    _refuse_shorter(seen, ends)
                 for part, offset in covered.items():
                     end = ends.get(part) or 0
                     lag.tell(part, max(0, end - offset), times[part].since(offset, end, time.time()))
 
 
-def _compare(seen: Mapping[TP, int], ends: Mapping[TP, int | None]) -> None:
+def _refuse_shorter(seen: Mapping[TP, int], ends: Mapping[TP, int | None]) -> None:
     for part, offset in seen.items():
         if is_shorter(ends.get(part), offset):
             log.warning("source_is_shorter", extra={"topic": part.topic, "partition": part.partition})
