@@ -40,8 +40,7 @@ class Running:
 
     `levels`: by partition, of which recount new records are; `oldest`: the first recount that some record is still of;
     `stand`: another number whenever the partitions may have changed. `worker`: a random name of this process. Between
-    losing partitions and standing again at its offsets it is empty, so
-    nothing is published then.
+    losing partitions and standing again at their offsets it covers nothing, so nothing is published then.
     """
 
     partitions: int

@@ -31,7 +31,10 @@ class Span:
 
 
 class KafkaTopics:
-    """The topics of one broker. Every method raises `BrokerUnavailable`. `cluster`: the only one to read from."""
+    """The topics of one broker. Every method raises `BrokerUnavailable`.
+
+    `cluster`: the only one that `spans` and `read` ask; `committed` asks whichever answers.
+    """
 
     def __init__(self, settings: CommonSettings, cluster: str | None = None) -> None:
         self._settings = settings
