@@ -1,6 +1,7 @@
 """Waiting, for a while, until workers have done a recount that operators asked for. Asks for none, counts nothing."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -37,11 +38,8 @@ async def until_done(
     """
     told, until = -1, environment.now() + PATIENCE
     while True:
-        try:
+        with suppress(StorageUnavailable):
             done = (await recounts.state()).done
-        except StorageUnavailable:
-            pass
-        else:
             ready = sum(done.get(partition, 0) >= number for partition in range(partitions))
             if ready != told:
                 tell(told := ready)
