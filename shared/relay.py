@@ -27,9 +27,11 @@ from shared.telemetry import span_from
 log = logging.getLogger(__name__)
 
 LARGEST_GROUP: Final = 500
-REMEMBERED: Final = 20_000
 HELD_EVENTS: Final = 20_000
 """What is offered and not yet sent; a saved event is about a kilobyte."""
+REMEMBERED: Final = 4_000
+"""How many watermarks: enough for those that were raised since their journals were read, a second or two ago. Of all
+others the journal tells."""
 SWEEP_AGE: Final = timedelta(seconds=5)
 """Younger events are left to the relay of the process that saved them: a busy machine takes seconds to publish, and
 repeating what is under way would make it busier."""
@@ -76,7 +78,7 @@ class Relay:
             return
         _, before = self._offered.pop(subject, (NOTHING_PUBLISHED, ()))
         self._held -= len(before)
-        if len(self._offered) < REMEMBERED and self._held + len(before) + len(events) <= HELD_EVENTS:
+        if self._held + len(before) + len(events) <= HELD_EVENTS:
             self._offered[subject] = (published, (*before, *events))
             self._held += len(before) + len(events)
         self._wake.set()

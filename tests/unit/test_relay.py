@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
 from opentelemetry import trace
 
+from shared import relay as relay_module
 from shared.contracts.envelope import Message, decode
 from shared.contracts.topics import IDENTITY_EVENTS, agency_topic
 from shared.journal.fold import chain
-from shared.journal.model import KEPT_EVENTS, NOTHING_PUBLISHED
+from shared.journal.model import KEPT_EVENTS
 from shared.kafka.client import partition_of
-from shared.relay import REMEMBERED
+from shared.relay import HELD_EVENTS
 from tests.unit.relay_process import Process, process_of
 from tests.unit.sample_journal import (
     AGENCIES,
@@ -140,13 +142,26 @@ async def test_an_absent_store_costs_no_event(process: Process) -> None:
 
 async def test_what_does_not_fit_in_memory_is_swept_up(process: Process) -> None:
     """A relay that cannot keep up forgets offers, not events; those it still knows stay complete."""
-    for number in range(REMEMBERED):
-        process.relay._offered[f"x{number}"] = (NOTHING_PUBLISHED, ())
+    process.relay._held = HELD_EVENTS
     await process.save("d1")
     assert "d1" not in process.relay._offered
-    process.relay._offered.clear()
+    process.relay._held = 0
     assert await process.sweep() == 1
     assert process.published() == [1]
+
+
+async def test_a_forgotten_watermark_is_read_from_the_journal(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few positions are remembered, every event is published in order."""
+    monkeypatch.setattr(relay_module, "REMEMBERED", 1)
+    for _ in range(3):
+        for subject in ("d1", "d2"):
+            await process.save(subject)
+        await process.relay._publish_offered()
+    assert len(process.relay._sent) == 1
+    assert process.published("d1") == process.published("d2") == [1, 2, 3]
+    assert process.watermark("d1") == process.watermark("d2") == (3, False)
 
 
 async def test_the_sweeper_leaves_alone_what_is_under_way(process: Process) -> None:
