@@ -45,15 +45,17 @@ class Soak:
 
     async def run(self, stack: Stack) -> None:
         """Seek, drain, hold. Raises LocalError when a process ends by itself."""
-        limits = httpx.Limits(max_connections=None)
+        crowded = httpx.AsyncClient(timeout=20, limits=httpx.Limits(max_connections=None))
+        # A connection kept for five seconds, as long as between two looks, may be closed just when it is given out.
+        looking = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0))
         with MongoClient[dict[str, Any]](stack.root_mongo_uri) as mongo:
-            async with httpx.AsyncClient(timeout=20, limits=limits) as http, httpx.AsyncClient(timeout=5) as quick:
-                town = Town.of(stack, http)
+            async with crowded, looking:
+                town = Town.of(stack, crowded)
                 town.poll_seconds = CITIZENS_POLL_SECONDS
                 flow = Flow(Crowd(town, await residents(town)))
                 running = asyncio.create_task(flow.run())
                 try:
-                    await self._phases(flow, Probe(stack, quick, mongo))
+                    await self._phases(flow, Probe(stack, looking, mongo))
                 finally:
                     running.cancel()
                     self.failures = flow.failures
