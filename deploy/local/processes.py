@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from deploy.local.errors import LocalError
 
@@ -92,6 +94,16 @@ class ManagedProcess:
                 return
             time.sleep(_POLL_SECONDS)
         raise LocalError(self._failure(f"was not ready within {self.launch.deadline_seconds:.0f} seconds"))
+
+    @contextmanager
+    def started(self) -> Iterator[Self]:
+        """Run it inside a `with` block, from when it is ready; stopped whatever happens. Raises LocalError."""
+        self.start()
+        try:
+            self.wait_ready()
+            yield self
+        finally:
+            self.stop()
 
     def send(self, number: int) -> None:
         """Send a signal to the whole process group; a process that is gone already is left in peace."""

@@ -80,12 +80,8 @@ class Ground:
             ),
             self.stack.root,
         )
-        process.start()
-        try:
-            process.wait_ready()
+        with process.started():
             yield process
-        finally:
-            process.stop()
 
 
 @contextmanager

@@ -127,13 +127,8 @@ def second_worker(stack: Stack) -> Iterator[ManagedProcess]:
     environment = {**stack.env_for(WORKER), "HTTP_PORT": str(SECOND_PORT)}
     command = (sys.executable, "-m", "services.analytics", "worker")
     launch = Launch("second-worker", command, environment, CHECKOUT, lambda: is_ready(SECOND_PORT), 120)
-    process = ManagedProcess(launch, stack.root)
-    process.start()
-    try:
-        process.wait_ready()
+    with ManagedProcess(launch, stack.root).started() as process:
         yield process
-    finally:
-        process.stop()
 
 
 def _settings(stack: Stack) -> Settings:

@@ -20,7 +20,7 @@ from shared.kafka.client import partition_of
 from shared.kafka.topics import Place, Span
 from shared.testing.recounts import MemoryRecounts
 from shared.testing.store import MemoryMarkers
-from tests.unit.analytics_samples import message
+from tests.unit.analytics_samples import message, stories
 from tests.unit.sample_journal import QuickEnvironment
 
 PARTITIONS = 2
@@ -157,6 +157,21 @@ class Office:
         for aggregate in self.running.due():
             add(found, aggregate.totals)
         return found
+
+
+def events(count: int, seed: int = 1) -> list[list[Received]]:
+    """So many dossiers' events."""
+    return [list(story) for story in stories(count, seed)]
+
+
+async def counted(dossiers: int = 12) -> Office:
+    """Open an office whose worker has counted so many dossiers: those of `events`."""
+    opened = Office()
+    await opened.start()
+    for story in events(dossiers):
+        opened.publish(story)
+    await opened.count()
+    return opened
 
 
 class Busy(Logs):

@@ -14,26 +14,17 @@ from shared.contracts.envelope import Message, Received
 from shared.contracts.topics import KPIS
 from shared.environment import timestamp
 from shared.kafka.topics import Place, Span
-from tests.unit.analytics_office import PARTITIONS, Logs, Office
-from tests.unit.analytics_samples import message, stories
+from tests.unit.analytics_office import PARTITIONS, Logs, Office, counted, events
+from tests.unit.analytics_samples import message
 
 HOURS = timedelta(hours=2, minutes=10)
 """How far the hourly comparison goes back."""
 
 
-def events(count: int, seed: int = 1) -> list[list[Received]]:
-    """So many dossiers' events."""
-    return [list(story) for story in stories(count, seed)]
-
-
 @pytest.fixture
 async def office() -> Office:
     """A worker that has counted twelve dossiers, long ago."""
-    opened = Office()
-    await opened.start()
-    for story in events(12):
-        opened.publish(story)
-    await opened.count()
+    opened = await counted()
     opened.environment.advance(3 * KEPT)
     return opened
 

@@ -7,29 +7,18 @@ import pytest
 from services.analytics.domain import Record, dump, load, recount_of, stamped
 from services.analytics.parity import totals_of
 from services.analytics.topics import CHANGELOG, GROUP
-from shared.contracts.envelope import Message, Received
+from shared.contracts.envelope import Message
 from shared.errors import RecountPending
 from shared.kafka.topics import Place, Span
-from tests.unit.analytics_office import PARTITIONS, Busy, Logs, Office
-from tests.unit.analytics_samples import stories
+from tests.unit.analytics_office import PARTITIONS, Busy, Logs, Office, counted, events
 
 FORGED: Record = {"": {"k": "d", "n": 900, "service": "parking-permit", "submitted": 1, "status": "received"}}
-
-
-def events(count: int, seed: int = 1) -> list[list[Received]]:
-    """So many dossiers' events."""
-    return [list(story) for story in stories(count, seed)]
 
 
 @pytest.fixture
 async def office() -> Office:
     """A worker that has counted twelve dossiers."""
-    opened = Office()
-    await opened.start()
-    for story in events(12):
-        opened.publish(story)
-    await opened.count()
-    return opened
+    return await counted()
 
 
 async def restarted(office: Office) -> None:

@@ -12,7 +12,7 @@ from services.analytics.topics import GROUP
 from shared.contracts.envelope import Message
 from shared.errors import BrokerUnavailable
 from shared.kafka.topics import Place, Span
-from tests.unit.analytics_office import PARTITIONS, Busy, Logs, Office
+from tests.unit.analytics_office import PARTITIONS, Busy, Logs, Office, counted
 from tests.unit.analytics_samples import stories
 
 AN_HOUR = 3600.0
@@ -22,12 +22,7 @@ LATER = "2026-11-22T00:00:00.000Z"
 @pytest.fixture
 async def office() -> Office:
     """A worker that has counted twelve dossiers."""
-    opened = Office()
-    await opened.start()
-    for story in stories(12):
-        opened.publish(story)
-    await opened.count()
-    return opened
+    return await counted()
 
 
 class Watched(Logs):

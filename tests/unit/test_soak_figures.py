@@ -45,7 +45,7 @@ def test_a_search_raises_the_rate_step_by_step() -> None:
         ({"lag": 10.5}, "events waited 10 s"),
         ({"due": 39.0}, None),
         ({"due": 42.0}, "work waited 42 s"),
-        ({"silent": ["intake-worker (ReadTimeout)"]}, "intake-worker (ReadTimeout) told nothing for 5 s"),
+        ({"silent": ["intake-worker (ReadTimeout)"]}, "no figures from intake-worker (ReadTimeout)"),
         ({"begun": 26, "ended": 5}, "a journey took 21 s"),
     ],
 )

@@ -166,12 +166,8 @@ def _proxy(stack: Stack) -> Iterator[None]:
     links = [f"{name}={detour_of(name, stack.base_port)}:{port_of(name, stack.base_port)}" for name in LINKS]
     command = [sys.executable, "-m", "deploy.local.chaos.proxy", str(control), *links]
     process = ManagedProcess(Launch("proxy", command, inherited(), CHECKOUT, lambda: _listens(control)), directory)
-    process.start()
-    try:
-        process.wait_ready()
+    with process.started():
         yield
-    finally:
-        process.stop()
 
 
 def _listens(port: int) -> bool:

@@ -52,7 +52,7 @@ def overrun(sample: Sample) -> str | None:
     if sample.due > longest_due(LONGEST_LAG_SECONDS):
         return f"work waited {sample.due:.0f} s"
     if sample.silent:
-        return f"{', '.join(sample.silent)} told nothing for 5 s"
+        return f"no figures from {', '.join(sample.silent)}"
     # Little's law: who is under way, divided by the rate, is how long a journey takes.
     if sample.under_way > sample.rate * LONGEST_JOURNEY_SECONDS:
         return f"a journey took {sample.under_way / sample.rate:.0f} s"
