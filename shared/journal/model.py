@@ -248,7 +248,7 @@ class JournalStore(Protocol):
     fill: int
 
     async def load(self, subject: str, cause: str | None = None) -> Head | None:
-        """Return the head, with the events already recorded for this cause."""
+        """Return the head, with the events already recorded for this cause; sees every acknowledged commit."""
         ...
 
     async def commit(self, change: Change) -> bool:

@@ -16,7 +16,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import OperationFailure
 
 from shared.errors import StorageUnavailable
-from shared.store.mongo import DURABLE, MAJORITY, Database, connect, translated
+from shared.store.mongo import DURABLE, Database, connect, translated
 
 SOCKET_TIMEOUT_MS: Final = 600_000
 BATCH_BYTES: Final = 8_000_000
@@ -76,7 +76,7 @@ async def administer(uri: str) -> AsyncIterator[Database]:
 
 def beside(database: Database, name: str) -> Database:
     """Return another database of the same connection, with the same durability."""
-    return database.client.get_database(name, write_concern=DURABLE, read_concern=MAJORITY)
+    return database.client.get_database(name, write_concern=DURABLE, read_concern=database.read_concern)
 
 
 @asynccontextmanager

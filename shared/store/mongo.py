@@ -23,10 +23,10 @@ from pymongo.errors import (
     OperationFailure,
     ServerSelectionTimeoutError,
 )
-from pymongo.read_concern import ReadConcern
 
 from shared.errors import StorageUnavailable
 from shared.meters import record_group_commit, record_group_read, record_not_queued
+from shared.store.primary import FreshMajority, PrimaryWatch
 
 __all__ = ["ASCENDING", "GroupCommit", "GroupRead", "InsertOne", "ReturnDocument", "UpdateOne", "connect", "translated"]
 
@@ -36,7 +36,6 @@ Operation = InsertOne[dict[str, Any]] | UpdateOne
 Written = Literal["written", "conflict"]
 
 DURABLE: Final = WriteConcern(w="majority", j=True)
-MAJORITY: Final = ReadConcern("majority")
 SELECTION_TIMEOUT_MS: Final = 2_000
 SOCKET_TIMEOUT_MS: Final = 5_000
 MOST_WAITING: Final = 4_000
@@ -67,7 +66,8 @@ def translated() -> Iterator[None]:
 
 @asynccontextmanager
 async def connect(uri: str, socket_timeout_ms: int = SOCKET_TIMEOUT_MS) -> AsyncIterator[Database]:
-    """Yield the database that the URI names (else `admin`), with majority reads and journaled majority writes."""
+    """Yield the database that the URI names (else `admin`): journaled majority writes, and reads that see them all."""
+    watch = PrimaryWatch()
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
         uri,
         serverSelectionTimeoutMS=SELECTION_TIMEOUT_MS,
@@ -75,9 +75,10 @@ async def connect(uri: str, socket_timeout_ms: int = SOCKET_TIMEOUT_MS) -> Async
         connectTimeoutMS=SELECTION_TIMEOUT_MS,
         maxPoolSize=50,
         tz_aware=True,
+        event_listeners=[watch],
     )
     try:
-        yield client.get_default_database("admin", write_concern=DURABLE, read_concern=MAJORITY)
+        yield client.get_default_database("admin", write_concern=DURABLE, read_concern=FreshMajority(watch))
     finally:
         client.close()
 

@@ -31,8 +31,8 @@ LOCAL_TO_SERVICE: dict[str, str] = {
 }
 """Modules of the local deployment that import a service, each with a reason."""
 
-MONGO_DRIVER = ("shared/store/mongo.py", "shared/store/dump.py", "deploy/local/")
-"""pymongo: the product's doors, for single and for raw documents, and the setting up of a local replica set."""
+MONGO_DRIVER = ("shared/store/mongo.py", "shared/store/primary.py", "shared/store/dump.py", "deploy/local/")
+"""pymongo: the product's doors (single documents, how fresh they are, raw ones), and setting up a local replica set."""
 
 PURE = ("domain.py", "state.py", "process.py", "public_status.py", "sharing.py", "matching.py")
 IMPURE = {

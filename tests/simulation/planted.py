@@ -177,6 +177,32 @@ def answer_a_group_as_one(patch: Patch) -> None:
     patch.setattr(GroupCommit, "_write", write)
 
 
+def read_what_a_new_primary_calls_safe(patch: Patch) -> None:
+    """Hold an election every ten seconds: reads of two seconds hide what was acknowledged since two before it."""
+    earlier: dict[tuple[int, str], tuple[float, Document | None]] = {}
+    Inside_load, Inside_commit = Inside.load, Inside.commit  # noqa: N806 - the originals
+
+    async def commit(self: Inside, change: Change) -> bool:
+        before = self.documents.get(change.subject)
+        if written := await Inside_commit(self, change):
+            earlier[id(self), change.subject] = (asyncio.get_running_loop().time(), before)
+        return written
+
+    async def load(self: Inside, subject: str, cause: str | None = None) -> Head | None:
+        since_election = asyncio.get_running_loop().time() % 10
+        at, before = earlier.get((id(self), subject), (0.0, None))
+        if since_election > 2 or at < asyncio.get_running_loop().time() - since_election - 2:
+            return await Inside_load(self, subject, cause)
+        if before is None:
+            return None
+        with pytest.MonkeyPatch.context() as moment:
+            moment.setitem(self.documents, subject, before)
+            return await Inside_load(self, subject, cause)
+
+    patch.setattr(Inside, "commit", commit)
+    patch.setattr(Inside, "load", load)
+
+
 BUGS: Final[dict[str, Plant]] = {
     plant.__name__: plant
     for plant in (
@@ -192,6 +218,7 @@ BUGS: Final[dict[str, Plant]] = {
         believe_it_was_published,
         publish_nothing_again,
         answer_a_group_as_one,
+        read_what_a_new_primary_calls_safe,
     )
 }
 

@@ -20,6 +20,7 @@ KNOWN = {
     "believe_it_was_published": 17,
     "publish_nothing_again": 3,
     "answer_a_group_as_one": 2,
+    "read_what_a_new_primary_calls_safe": 6,
 }
 """Where a bug was found first, to look there first; any other seed below the limit will do as well."""
 
