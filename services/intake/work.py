@@ -5,7 +5,8 @@ Works on opened values and gives nothing of them away: outcomes hold codes, docu
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -45,15 +46,21 @@ class DataErased(Permanent):
     """The person's data were erased: nothing can be decided or issued any more."""
 
 
+def _one_thread() -> Executor:
+    """One thread for all documents: several would only wait for the interpreter, and each keep a heap of its own."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="documents")
+
+
 @dataclass(frozen=True)
 class Desk:
-    """What the work needs: the catalogue, the vault, the files, the clock."""
+    """What the work needs: the catalogue, the vault, the files, the clock, and where documents are rendered."""
 
     catalogue: Catalogue
     vault: Vault
     files: Files
     environment: Environment
     settings: IntakeSettings
+    rendering: Executor = field(default_factory=_one_thread)
 
     async def evaluate(self, task: Task[Dossier]) -> Done[Dossier]:
         """Apply the rules of the decision step; what cannot be evaluated asks for a person."""
@@ -78,7 +85,8 @@ class Desk:
             self.settings,
             self.environment.now(),
         )
-        pdf = await asyncio.to_thread(render, step.document or "", facts, task.state.language)
+        loop = asyncio.get_running_loop()
+        pdf = await loop.run_in_executor(self.rendering, render, step.document or "", facts, task.state.language)
         document = f"{task.subject}-{step.id}"
         await self.files.put(document, keys.seal_bytes("document", document, pdf))
         stored = await self.files.get(document)
