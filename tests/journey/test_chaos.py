@@ -31,9 +31,9 @@ def test_a_small_campaign_loses_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "deploy.local.cli", "chaos", *wish, *place]
     ended = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=False)
     told = json.loads(ended.stdout)
-    assert (told["lost"], told["duplicated"], told["kpis_exact"]) == (0, 0, True), told
     assert (told["failures"], told["never_well"]) == ([], [])
     assert [check for check in told["checks"] if not check["ok"]] == []
+    assert (told["lost"], told["duplicated"], told["kpis_exact"]) == (0, 0, True)
     assert ended.returncode == 0
     assert told["kills"] == KILLS
     assert set(told["faults"]) == set(KINDS)
