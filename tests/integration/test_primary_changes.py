@@ -21,6 +21,7 @@ from shared.store.mongo import Collection, connect
 NAMES = ("mongo", "mongo-2", "mongo-3")
 FAILPOINTS = ("--setParameter", "enableTestCommands=1", "--setParameter", "writePeriodicNoops=false")
 HEARTBEAT_SECONDS = 3
+"""So late members hear of each other: shorter than the 4 s after which one stands for election by itself."""
 STILL_SECONDS = 1.0
 """Longer than any read takes that does not wait."""
 
